@@ -1,0 +1,236 @@
+"""Checks of a folder: manifest, shards, schemas, row groups, ids, splits.
+
+Every check takes a `folder.Folder` and yields `(where, message)` for each thing that is wrong.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sousa.builders.features import arrow_schema
+from sousa.builders.folder import SHARD_NAME, Folder, Shard, Split
+from sousa.builders.schema import CONFIG_RATES, CONFIGS, SPLITS, columns
+
+Wrong = Iterator[tuple[str, str]]
+Check = Callable[[Folder], Wrong]
+
+GROUP_BYTES: Final = (10_000_000, 40_000_000)
+"""Bounds of a row group: larger ones cost memory, smaller ones cost requests when streamed."""
+
+SPLIT_KEYS: Final = {"train": "train", "validation": "val", "test": "test"}
+"""What `splits.json` calls the splits."""
+
+
+def read_manifest(folder: Folder) -> dict[str, Any]:
+    """Return the content of `manifest.json`, empty where there is none that can be read."""
+    try:
+        content = json.loads((folder.root / "manifest.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def check_manifest(folder: Folder) -> Wrong:
+    """Find files that are not as `manifest.json` records them, or not in it."""
+    entries = read_manifest(folder).get("shards")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        yield "manifest.json", "must be JSON with a list `shards`; without it nothing can be proved"
+        return
+    listed = [str(entry.get("path")) for entry in entries]
+    for path, times in Counter(listed).items():
+        if times > 1:
+            yield "manifest.json", f"lists {path} {times} times"
+    rows = {s.path: s.metadata.num_rows for split in folder.every_split for s in split.shards}
+    for entry, path in zip(entries, listed, strict=True):
+        yield from _check_entry(folder.root, path, entry, rows.get(path))
+    for config in CONFIGS:
+        for file in sorted((folder.root / config).glob("[!.]*")):
+            if f"{config}/{file.name}" not in listed:
+                yield f"{config}/{file.name}", "is not in manifest.json"
+
+
+def _check_entry(root: Path, path: str, entry: dict[str, Any], rows: int | None) -> Wrong:
+    inside = PurePosixPath(path)
+    if inside.is_absolute() or ".." in inside.parts:
+        yield "manifest.json", f"{path!r} leaves the folder"
+    elif not (root / path).is_file():
+        yield path, "is in manifest.json, but missing"
+    else:
+        found: dict[str, int | str] = {"bytes": (root / path).stat().st_size}
+        if found["bytes"] == entry.get("bytes"):  # else the hash differs anyway
+            found["sha256"] = sha256(root / path)
+        if rows is not None:
+            found["rows"] = rows
+        for name, value in found.items():
+            if entry.get(name) != value:
+                yield path, f"{name} must be {entry.get(name)} by manifest.json, is {value}"
+
+
+def sha256(file: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal; read in pieces."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def check_files(folder: Folder) -> Wrong:
+    """Find shards that are missing, misnamed, damaged or empty, and splits that are absent."""
+    if not folder.splits:
+        yield ".", f"needs at least one of the folders {', '.join(CONFIGS)}"
+    for path in folder.misnamed:
+        yield (
+            path,
+            f"must be named <split>-NNNNN-of-NNNNN.parquet, split one of {', '.join(SPLITS)}",
+        )
+    for path, cause in folder.damaged.items():
+        yield path, f"cannot be read: {cause}"
+    for config, splits in folder.splits.items():
+        absent = [name for name in folder.reference if name not in splits]
+        if absent:
+            yield config, f"lacks the splits {', '.join(absent)}, which other configs have"
+        for split in splits.values():
+            yield from _check_numbering(folder, split)
+            if folder.is_whole(split) and split.rows == 0:
+                yield str(split), "holds no rows"
+
+
+def _check_numbering(folder: Folder, split: Split) -> Wrong:
+    paths = [shard.path for shard in split.shards]
+    paths += [path for path in folder.damaged if path.startswith(f"{split}-")]
+    named = [SHARD_NAME.fullmatch(path.rpartition("/")[2]) for path in paths]
+    counts = {int(name["count"]) for name in named if name}
+    present = {int(name["index"]) for name in named if name}
+    if len(counts) > 1:
+        yield str(split), f"the shards disagree about their number: {sorted(counts)}"
+    missing = sorted(set(range(max(counts, default=0))) - present)
+    if missing:
+        yield str(split), f"shards are missing: {missing}"
+
+
+def check_schema(folder: Folder) -> Wrong:
+    """Find shards whose columns or features are not the declared ones."""
+    for split in folder.every_split:
+        declared = arrow_schema(columns(split.config, folder.token_columns))
+        for shard in split.shards:
+            yield from ((shard.path, message) for message in _differences(shard, declared))
+
+
+def _differences(shard: Shard, declared: pa.Schema) -> Iterator[str]:
+    missing = [name for name in declared.names if name not in shard.schema.names]
+    extra = [name for name in shard.schema.names if name not in declared.names]
+    if missing:
+        yield f"lacks the columns {', '.join(missing)}"
+    if extra:
+        yield f"has undeclared columns {', '.join(extra)}"
+    if not missing and not extra and shard.schema.names != declared.names:
+        yield f"must have its columns in the order {', '.join(declared.names)}"
+    stated, expected = _features(shard.schema), _features(declared)
+    for field in declared:
+        if field.name in missing:
+            continue
+        found = shard.schema.field(field.name)
+        if not found.equals(field):
+            yield f"column {field.name} must be {field.type}, is {found.type}"
+        elif stated.get(field.name) != expected[field.name]:
+            yield f"the feature of column {field.name} is not the declared one"
+
+
+def _features(schema: pa.Schema) -> dict[str, Any]:
+    """Return the features that `datasets` reads from a schema; empty where it has none."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+    except (KeyError, ValueError, TypeError):
+        return {}
+    return features if isinstance(features, dict) else {}
+
+
+def check_row_groups(folder: Folder) -> Wrong:
+    """Find row groups that are not of 10 to 40 MB, but for the only one of a small shard.
+
+    Sizes are those before compression. Labels shrink in Parquet's encoding by far, so that the
+    lower bound holds for configs with audio only.
+    """
+    low, high = GROUP_BYTES
+    for split in folder.every_split:
+        for group in split.groups:
+            size = group.shard.metadata.row_group(group.number).total_byte_size
+            only = len(group.shard.group_rows) == 1
+            too_small = size < low and not only and split.config in CONFIG_RATES
+            if too_small or (size > high and group.rows > 1):
+                where = f"{group.shard.path} row group {group.number}"
+                yield where, f"must hold {low / 1e6:g}-{high / 1e6:g} MB, holds {size / 1e6:.1f} MB"
+
+
+def check_ids(folder: Folder) -> Wrong:
+    """Find sample ids that occur more than once in the dataset."""
+    ids = {name: _column(split, "sample_id") for name, split in folder.reference.items()}
+    pairs = pa.chunked_array([chunk for column in ids.values() for chunk in column.chunks])
+    if not len(pairs):
+        return
+    counted = pc.value_counts(pairs)
+    repeated = counted.filter(pc.greater(counted.field("counts"), 1)).field("values")
+    for name, column in ids.items():
+        rows = pc.indices_nonzero(pc.is_in(column, value_set=repeated)).to_pylist()
+        for row in rows:
+            where = folder.reference[name].read(row, row + 1, ["sample_id"]).where(0)
+            yield where, "its sample_id is not unique"
+
+
+def check_splits(folder: Folder) -> Wrong:
+    """Find players that are in two splits, or not where `splits.json` has them."""
+    players = {name: _distinct(split, "profile_id") for name, split in folder.reference.items()}
+    yield from _shared(players, "player")
+    try:
+        stated = json.loads((folder.root / "splits.json").read_text("utf-8"))
+        listed = {name: set(stated[f"{key}_profile_ids"]) for name, key in SPLIT_KEYS.items()}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        yield "splits.json", f"must list the players of each split, but {type(error).__name__}"
+        return
+    yield from (("splits.json", message) for _, message in _shared(listed, "player"))
+    for name, members in listed.items():
+        for player in sorted(players.get(name, set()) - members, key=str):
+            yield f"splits.json {name}", f"lacks player {player}, who has rows in this split"
+        for player in sorted(members - players.get(name, set()), key=str):
+            yield f"splits.json {name}", f"lists player {player}, who has no rows in this split"
+
+
+def check_groups(folder: Folder) -> Wrong:
+    """Find performances whose recordings are in two splits."""
+    splits = folder.reference.items()
+    groups = {name: _distinct(split, "augmentation_group_id") for name, split in splits}
+    yield from _shared(groups, "augmentation group")
+
+
+def _shared(members: dict[str, set[str]], what: str) -> Wrong:
+    names = list(members)
+    for index, name in enumerate(names):
+        for other in names[index + 1 :]:
+            for member in sorted(members[name] & members[other], key=str):
+                yield f"{name}, {other}", f"{what} {member} is in both splits"
+
+
+def _column(split: Split, name: str) -> pa.ChunkedArray:
+    """Return a column of strings; groups that cannot be read are left to the check of rows."""
+    tables = [group.shard.read(group.number, [name]) for group in split.groups]
+    chunks = [c for t in tables if name in t.column_names for c in t[name].chunks]
+    return pa.chunked_array(chunks, pa.string())
+
+
+def _distinct(split: Split, name: str) -> set[str]:
+    return set(_column(split, name).unique().to_pylist())
+
+
+FOLDER_CHECKS: Final[dict[str, Check]] = {
+    "manifest": check_manifest,
+    "files": check_files,
+    "schema": check_schema,
+    "row_groups": check_row_groups,
+    "ids": check_ids,
+    "splits": check_splits,
+    "groups": check_groups,
+}

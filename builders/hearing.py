@@ -1,0 +1,132 @@
+"""Does one hear the strokes of a clip where its labels have them?
+
+A stroke is heard where the energy of the sound rises fastest. The rise is measured on the
+differentiated signal, in which the broad-band attack of a stick stands out against rooms, hum and
+the ring of the drum (Masri & Bateman 1996, "Improved modelling of attack transients in music
+analysis-resynthesis"; Bello et al. 2005, doi:10.1109/TSA.2005.851998).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+STEP_MS: Final = 1.0
+"""Resolution: energy is summed over this time."""
+
+WINDOW_MS: Final = 4
+"""Length of the windows after and before an instant whose energies are compared."""
+
+REACH_MS: Final = 30
+"""How far from its label a stroke is looked for."""
+
+FREE: Final = ((30.0, 16), (15.0, 127))
+"""A stroke is judged if none came this many ms before it, so that its attack is its own, and if it
+is at most this much softer than the stroke before, which may still ring. The second pair is for
+clips in which too few strokes pass the first."""
+
+RISE_DB: Final = 3.0
+"""Least rise of a stroke that is heard."""
+
+APART_MS: Final = 3.0
+"""Most a heard stroke may lie from its label, and from the clip's median."""
+
+FEWEST: Final = 3
+"""Strokes it takes to judge a clip."""
+
+LEAST_SHARE: Final = 0.5
+"""Share of the judged strokes that must be heard together."""
+
+FLOOR: Final = 1e-4
+"""Energy that counts as none, as a share of the clip's loudest: 40 dB below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one hears of a clip's strokes.
+
+    Attributes:
+        judged: Strokes that were looked for.
+        share: Share of them that sound together, at the offset.
+        offset_ms: Median of heard minus labelled onsets.
+    """
+
+    judged: int
+    share: float
+    offset_ms: float
+
+    def refusals(self) -> Iterator[str]:
+        """Yield what is wrong with the clip, if anything."""
+        if self.share < LEAST_SHARE:
+            yield (
+                f"of {self.judged} strokes only {self.share:.0%} are heard where they should be: "
+                "is it another row's audio?"
+            )
+        elif abs(self.offset_ms) > APART_MS:
+            yield f"the strokes sound {self.offset_ms:+.0f} ms from their labels"
+
+
+def listen(
+    samples: NDArray[np.int16], rate_hz: int, strokes: Mapping[str, NDArray[Any]]
+) -> Heard | None:
+    """Look for the strokes of a clip in its audio.
+
+    Args:
+        samples: Mono audio, `(samples,)`.
+        rate_hz: Samples per second.
+        strokes: Fields of `strokes`, of which `actual_time_ms`, `actual_velocity`
+            and `parent_stroke_index` are used.
+
+    Returns:
+        What was heard; None if fewer than `FEWEST` strokes stand free enough to be judged.
+    """
+    free = (strokes["actual_time_ms"][clear(strokes, *limits)] for limits in FREE)
+    onset_ms = next((onsets for onsets in free if len(onsets) >= FEWEST), None)
+    if onset_ms is None:
+        return None
+    rise_db = rises(samples, rate_hz)
+    lags = np.arange(-REACH_MS, REACH_MS + 1)
+    steps = np.rint(onset_ms / STEP_MS).astype(np.int64)[:, None] + lags
+    inside = (steps >= 0) & (steps < len(rise_db))
+    near_db = np.where(inside, rise_db[np.clip(steps, 0, len(rise_db) - 1)], 0)
+    best = np.argmax(near_db, axis=1)
+    offset_ms = lags[best] * STEP_MS
+    audible = near_db[np.arange(len(best)), best] >= RISE_DB
+    if not audible.any():
+        return Heard(len(onset_ms), 0.0, 0.0)
+    median_ms = float(np.median(offset_ms[audible]))
+    together = audible & (np.abs(offset_ms - median_ms) <= APART_MS)
+    return Heard(len(onset_ms), float(np.mean(together)), median_ms)
+
+
+def clear(strokes: Mapping[str, NDArray[Any]], alone_ms: float, softer: int) -> NDArray[np.bool_]:
+    """Return which strokes stand free: no bounces, and none that the stroke before covers.
+
+    Args:
+        strokes: As for `listen`.
+        alone_ms: Least time since the stroke before.
+        softer: Most by which the velocity may fall.
+    """
+    time_ms, velocity = strokes["actual_time_ms"], strokes["actual_velocity"]
+    gap_ms = np.diff(time_ms, prepend=-np.inf)
+    fall = -np.diff(velocity, prepend=0)
+    led = np.isnan(strokes["parent_stroke_index"].astype(float))
+    free: NDArray[np.bool_] = led & (gap_ms >= alone_ms) & (fall <= softer)
+    return free
+
+
+def rises(samples: NDArray[np.int16], rate_hz: int) -> NDArray[np.float64]:
+    """Return by how much the energy after each millisecond exceeds that before it, in dB."""
+    wave = samples.astype(np.float32)
+    slope = wave[1:] - wave[:-1]
+    edges = np.rint(np.arange(0, len(slope), rate_hz * STEP_MS / 1000)).astype(np.int64)
+    energy = np.add.reduceat(slope * slope, edges) if len(slope) else np.zeros(1)
+    total = np.concatenate([[0], np.cumsum(energy, dtype=np.float64)])
+    at = np.arange(len(energy))
+    after = total[np.minimum(at + WINDOW_MS, len(energy))] - total[at]
+    before = total[at] - total[np.maximum(at - WINDOW_MS, 0)]
+    none = FLOOR * after.max() + 1e-9
+    rise: NDArray[np.float64] = 10 * np.log10((after + none) / (before + none))
+    return rise
