@@ -1,0 +1,125 @@
+"""A folder or a Hub id to one screen of text."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from datasets.info import DatasetInfosDict
+from huggingface_hub import DatasetCard, hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError
+
+from sousa.builders.schema import SCORES, SKILL_TIERS
+from sousa.cards.facts import Facts, facts
+from sousa.cards.tables import size, spread
+
+HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def describe(source: str | Path, *, endpoint: str | None = None) -> str:
+    """Return what is in a dataset, in one screen that ends with a newline.
+
+    A folder is read by its shards; of a dataset on the Hub only the card is fetched, or taken from
+    the cache where there is no network.
+
+    Args:
+        source: A folder, or `org/name` on the Hub.
+        endpoint: Address of the Hub, if it is not the usual one.
+
+    Raises:
+        FileNotFoundError: If there is no such folder or dataset, or it cannot be reached.
+        OSError: If a shard is damaged.
+        ValueError: If the dataset's card does not say what it holds.
+    """
+    if Path(source).is_dir():
+        return _folder(str(source), facts(source))
+    if not HUB_ID.fullmatch(str(source)):
+        raise FileNotFoundError(f"expected a folder or org/name on the Hub, got {str(source)!r}")
+    return _hub(str(source), endpoint)
+
+
+def _folder(name: str, facts: Facts) -> str:
+    labels = facts.labels
+    played = sum(count > 0 for count in labels.rudiments.values())
+    lines = [
+        f"{name}: {facts.rows:,} clips, {labels.hours:,.2f} hours, {labels.strokes:,} strokes",
+        f"{sum(labels.players.values())} players, {played} rudiments, {len(labels.kits)} kits, "
+        f"{len(labels.presets)} recording set-ups",
+        f"tempo {spread(labels.tempo_bpm)} quarter notes per minute, "
+        f"clips {spread(labels.duration_sec)} s",
+        "",
+    ]
+    rows = [
+        (
+            f"{config}{' *' if config == facts.default else ''}",
+            split,
+            s.rows,
+            s.shards,
+            s.file_bytes,
+        )
+        for config, found in facts.configs.items()
+        for split, s in found.splits.items()
+    ]
+    lines += _aligned(("config", "split", "rows", "files", "size"), _readable(rows))
+    lines += ["", *_tiers(facts)]
+    return "\n".join(lines) + "\n"
+
+
+def _tiers(facts: Facts) -> list[str]:
+    """Return the rows of each tier by split, and the mean overall score."""
+    labels = facts.labels
+    rows = [
+        (f"{split}, {labels.players[split]} players", *(f"{count:,}" for count in tiers.values()))
+        for split, tiers in labels.tiers.items()
+    ]
+    names = [score.name for score in SCORES if score.name in labels.scores]
+    rows += [(f"mean {name}", *_means(labels.scores[name])) for name in names]
+    return _aligned(("", *SKILL_TIERS), rows)
+
+
+def _means(means: Mapping[str, float | None]) -> list[str]:
+    found = [means.get(tier) for tier in SKILL_TIERS]
+    return ["" if mean is None else f"{mean:.3g}" for mean in found]
+
+
+def _hub(name: str, endpoint: str | None) -> str:
+    try:
+        path = hf_hub_download(name, "README.md", repo_type="dataset", endpoint=endpoint)
+    except (OSError, ValueError, EntryNotFoundError) as error:
+        raise FileNotFoundError(
+            f"no folder {name}, and no card of such a dataset on the Hub ({type(error).__name__}): "
+            "check the name, the network, and for private datasets the token"
+        ) from error
+    card = DatasetCard(Path(path).read_text(encoding="utf-8"), ignore_metadata_errors=True)
+    infos = DatasetInfosDict.from_dataset_card_data(card.data)
+    if not any(info.splits for info in infos.values()):
+        raise ValueError(f"the card of {name} has no `dataset_info` that says what it holds")
+    rows = [
+        (config, split, part.num_examples, "", part.num_bytes)
+        for config, info in infos.items()
+        for split, part in (info.splits or {}).items()
+    ]
+    lines = [
+        f"{name} on the Hub: {card.data.get('pretty_name', 'no title')}",
+        "",
+        *_aligned(("config", "split", "rows", "", "data"), _readable(rows)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _readable(rows: Iterable[tuple[str, str, int, int | str, int]]) -> list[tuple[str, ...]]:
+    return [(config, split, f"{n:,}", str(files), size(b)) for config, split, n, files, b in rows]
+
+
+def _aligned(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return lines whose columns stand under each other, numbers to the right."""
+    lines = [list(heads), *(list(row) for row in rows)]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(heads))]
+    left = 1 if heads[0] == "" else 2
+    return [
+        "  ".join(
+            cell.ljust(width) if place < left else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]

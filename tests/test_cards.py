@@ -1,0 +1,197 @@
+"""The card says what the shards hold, and makes plain `datasets` read the folder."""
+
+import json
+import shlex
+from pathlib import Path
+
+import damage
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from datasets import Audio, ClassLabel, load_dataset
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sousa.builders import cli
+from sousa.builders.schema import CONFIGS, MEASURE_FIELDS, RUDIMENTS, SPLITS, STROKE_FIELDS, columns
+from sousa.cards import card, tables
+from sousa.cards.facts import facts
+
+SPLIT_ROWS = {"train": 16, "validation": 16, "test": 16}
+
+
+def front_matter(folder: Path) -> dict[str, object]:
+    _, block, _ = (folder / "README.md").read_text("utf-8").split("---\n", 2)
+    content: dict[str, object] = yaml.safe_load(block)
+    return content
+
+
+@pytest.fixture
+def partial(built: Path, tmp_path: Path) -> Path:
+    """Two configs and no manifest."""
+    folder = damage.copy(built, tmp_path / "partial", "midi_only", "labels_only")
+    (folder / "manifest.json").unlink()
+    return folder
+
+
+def test_facts_count_what_the_shards_hold(built: Path):
+    found = facts(built)
+    table = pq.read_table(built / "labels_only")
+    assert found.rows == 48
+    assert found.default == "audio"
+    assert tuple(found.configs) == CONFIGS
+    assert {n: s.rows for n, s in found.configs["audio"].splits.items()} == SPLIT_ROWS
+    assert found.labels.players == {"train": 4, "validation": 4, "test": 4}
+    assert found.labels.tiers["test"]["professional"] == 4
+    assert found.labels.rudiments["flam_accent"] == 12
+    assert found.labels.rudiments["drag"] == 0
+    assert sum(found.labels.kits.values()) == sum(found.labels.presets.values()) == 48
+    assert found.labels.strokes == sum(table["num_strokes"].to_pylist())
+    assert found.labels.hours == pytest.approx(sum(table["duration_sec"].to_pylist()) / 3600)
+
+
+def test_facts_give_mean_scores_by_tier_without_nulls(built: Path):
+    table = pq.read_table(built / "labels_only", columns=["skill_tier", "drag_quality"]).to_pylist()
+    values = [r["drag_quality"] for r in table if r["skill_tier"] == 2]
+    known = [value for value in values if value is not None]
+    mean = facts(built).labels.scores["drag_quality"]["advanced"]
+    assert 0 < len(known) < len(values)
+    assert mean == pytest.approx(sum(known) / len(known))
+
+
+def test_sizes_are_those_of_the_files(built: Path):
+    found = facts(built).configs["audio_16k"]
+    assert found.file_bytes == sum(f.stat().st_size for f in built.glob("audio_16k/*.parquet"))
+
+
+def test_a_folder_with_few_configs_and_no_manifest_has_facts(partial: Path, built: Path):
+    assert tuple(facts(partial).configs) == ("midi_only", "labels_only")
+    assert facts(partial).labels == facts(built).labels
+    assert card.write(partial).read_text("utf-8").count("not recorded") == 2
+
+
+def test_a_folder_without_shards_is_refused(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match=r"no dataset in .*: expected <split>-NNNNN"):
+        facts(tmp_path)
+
+
+def test_a_damaged_shard_is_named(partial: Path):
+    path = damage.shard(partial, "labels_only")
+    damage.replace(path, path.read_bytes()[:-30])
+    with pytest.raises(OSError, match=r"labels_only/train-00000-of-00001.parquet is damaged"):
+        facts(partial)
+
+
+def test_a_shard_without_features_is_refused(partial: Path):
+    path = damage.shard(partial, "midi_only")
+    damage.rewrite(path, pq.read_table(path).replace_schema_metadata())
+    with pytest.raises(OSError, match="does not declare its features"):
+        facts(partial)
+
+
+def test_a_manifest_that_is_no_object_is_refused(partial: Path):
+    (partial / "manifest.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"manifest.json must hold an object, holds a list"):
+        card.write(partial)
+
+
+@pytest.mark.parametrize("config", [None, *CONFIGS])
+def test_plain_load_dataset_reads_the_folder(built: Path, tmp_path: Path, config: str | None):
+    """With the card's features, and counts that `datasets` verifies."""
+    loaded = load_dataset(str(built), config, cache_dir=str(tmp_path))
+    assert dict(loaded.num_rows) == SPLIT_ROWS
+    first = loaded["train"]
+    assert first.column_names == [
+        column.name for column in columns(config or "audio", facts(built).tokens)
+    ]
+    assert first.features["rudiment_slug"] == ClassLabel(names=list(RUDIMENTS))
+    if config in (None, "audio", "audio_16k"):
+        assert first.features["audio"] == Audio(16_000 if config == "audio_16k" else 44_100)
+        cell = first.cast_column("audio", Audio(decode=False))[0]["audio"]
+        assert cell["bytes"][:4] == (b"RIFF" if config == "audio_16k" else b"fLaC")
+
+
+def test_datasets_refuses_a_folder_that_is_not_what_the_card_says(built: Path, tmp_path: Path):
+    folder = damage.copy(built, tmp_path / "short", "labels_only")
+    card.write(folder)
+    path = damage.shard(folder, "labels_only")
+    damage.rewrite(path, pq.read_table(path).slice(1))
+    with pytest.raises(Exception, match=r"num_examples=15|NonMatchingSplits"):
+        load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))
+
+
+def test_the_front_matter_is_what_the_hub_asks_for(built: Path):
+    content = front_matter(built)
+    assert content["license"] == "cc-by-4.0"
+    assert content["size_categories"] == ["n<1K"]
+    assert content["task_categories"] == ["audio-classification"]
+    configs = content["configs"]
+    assert [config["config_name"] for config in configs if config.get("default")] == ["audio"]
+    assert configs[0]["config_name"] == "audio"
+    assert configs[0]["data_files"] == [
+        {"split": split, "path": f"audio/{split}-*"} for split in SPLITS
+    ]
+    infos = {info["config_name"]: info for info in content["dataset_info"]}
+    assert set(infos) == set(CONFIGS)
+    for config, info in infos.items():
+        files = built.glob(f"{config}/*.parquet")
+        assert info["download_size"] == sum(file.stat().st_size for file in files)
+        assert {s["name"]: s["num_examples"] for s in info["splits"]} == SPLIT_ROWS
+        assert info["dataset_size"] == sum(split["num_bytes"] for split in info["splits"])
+
+
+def test_the_first_config_there_is_becomes_the_default(partial: Path):
+    card.write(partial)
+    configs = front_matter(partial)["configs"]
+    assert [c["config_name"] for c in configs] == ["midi_only", "labels_only"]
+    assert [c.get("default", False) for c in configs] == [True, False]
+
+
+def test_the_page_has_every_column_and_no_gaps(built: Path):
+    page = (built / "README.md").read_text("utf-8")
+    described = columns("audio", facts(built).tokens) + STROKE_FIELDS + MEASURE_FIELDS
+    missing = [column.name for column in described if f"| `{column.name}` |" not in page]
+    assert missing == []
+    assert "$" not in page
+    assert all(line.count("|") != 1 for line in page.splitlines())
+
+
+def test_the_card_depends_on_nothing_but_the_folder(built: Path, tmp_path: Path):
+    first = (built / "README.md").read_bytes()
+    again = damage.copy(built, tmp_path / "elsewhere", *CONFIGS)
+    (again / "README.md").unlink()
+    assert card.write(again).read_bytes() == first
+    assert card.write(again).read_bytes() == first
+
+
+def test_the_command_on_the_card_builds_the_same_dataset(built: Path, tmp_path: Path):
+    manifest = json.loads((built / "manifest.json").read_text())
+    words = shlex.split(card.command(manifest["plan"]))
+    assert words[:3] == ["sousa", "build", "OUT"]
+    assert cli.main(["build", str(tmp_path / "again"), *words[3:], "--workers", "1"]) == 0
+    assert (tmp_path / "again" / "manifest.json").read_bytes() == (
+        built / "manifest.json"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("rows", "category"),
+    [
+        (0, "n<1K"),
+        (999, "n<1K"),
+        (1_000, "1K<n<10K"),
+        (100_000, "100K<n<1M"),
+        (2 * 10**9, "1B<n<10B"),
+    ],
+)
+def test_size_categories_are_the_hubs(rows: int, category: str):
+    assert card.size_category(rows) == category
+
+
+@given(st.text())
+def test_text_from_data_cannot_leave_its_cell(value: str):
+    for shown in (tables.text(value), tables.code(value)):
+        assert len(shown.splitlines()) <= 1
+        assert "|" not in shown.replace("\\|", "")
+    assert "<" not in tables.text(value)
+    assert "`" not in tables.code(value)[1:-1]
