@@ -2,6 +2,7 @@
 
 import io
 import json
+from itertools import chain
 from pathlib import Path
 
 import datasets
@@ -114,7 +115,7 @@ def test_ids_name_clips_performances_and_players(rows: datasets.Dataset, built: 
     assert len(set(rows["sample_id"])) == len(rows) == 48
     splits = json.loads((built / "splits.json").read_text())
     members = [splits[f"{split}_profile_ids"] for split in ("train", "val", "test")]
-    assert sorted(sum(members, [])) == sorted(set(rows["profile_id"]))
+    assert sorted(chain(*members)) == sorted(set(rows["profile_id"]))
     assert set(rows[:16]["profile_id"]) == set(members[0])
     assert splits["stats"]["val_skill_distribution"]["beginner"] == 1
 
