@@ -88,7 +88,7 @@ def _metadata(take: Take, kit: str, preset: str) -> Row:
     player, performance = take.player, take.performance
     group = f"{player.profile_id}_{take.rudiment.slug}_{take.tempo_bpm}"
     number = f"{player.skill_tier[:3]}{take.key.player:03d}"
-    sound = f"{kit.replace('_', '')}_{preset.replace('_', '')}"
+    sound = f"{_plain(kit)}_{_plain(preset)}"
     tier = SKILL_TIERS.index(player.skill_tier)
     return {
         "sample_id": f"{number}_{take.rudiment.slug}_{take.tempo_bpm}bpm_{sound}",
@@ -107,6 +107,11 @@ def _metadata(take: Take, kit: str, preset: str) -> Row:
         "kit": kit,
         "augmentation_preset": preset,
     }
+
+
+def _plain(name: str) -> str:
+    """Return a name as ids hold it: letters and digits, for `_` parts them."""
+    return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
 def _labels(plan: Plan, take: Take) -> Mapping[str, float | None]:
