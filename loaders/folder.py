@@ -1,0 +1,106 @@
+"""Where a built folder keeps which rows."""
+
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Final
+
+from sousa.builders.schema import CONFIG_RATES, CONFIGS, SPLITS
+from sousa.loaders.errors import BrokenRow
+
+SHARD: Final = re.compile(rf"({'|'.join(SPLITS)})-(\d{{5}})-of-(\d{{5}})\.parquet")
+"""Name of a Parquet file: split, number, how many there are."""
+
+Shards = Mapping[str, Mapping[str, list[Path]]]
+"""Files by config and split."""
+
+
+def find_shards(folder: Path) -> Shards:
+    """Return the Parquet files of a built folder.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    shards: dict[str, dict[str, list[Path]]] = {}
+    for path in sorted(folder.glob("*/*.parquet")):
+        name = SHARD.fullmatch(path.name)
+        if name and not path.parent.name.startswith("."):
+            shards.setdefault(path.parent.name, {}).setdefault(name[1], []).append(path)
+    if not shards:
+        there = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
+        raise ValueError(
+            f"{folder} is no built dataset: it holds no <config>/<split>-00000-of-00001.parquet "
+            f"but {there}; `sousa build` makes one"
+        )
+    return shards
+
+
+def with_splits(shards: Shards, split: str | None) -> Shards:
+    """Return the configs that hold a split, or all splits; all configs where none does."""
+    wanted = {split} if split else {name for splits in shards.values() for name in splits}
+    whole = {name: splits for name, splits in shards.items() if wanted <= splits.keys()}
+    return whole or shards
+
+
+def missing_shards(files: list[Path]) -> list[BrokenRow]:
+    """Return the files that the names of a split's other files promise, and that are not there."""
+    there = {path.name for path in files}
+    promised = {
+        path.with_name(f"{name[1]}-{number:05d}-of-{name[3]}.parquet")
+        for path in files
+        if (name := SHARD.fullmatch(path.name))
+        for number in range(int(name[3]))
+    }
+    return [
+        BrokenRow(str(path), None, None, "the file is missing")
+        for path in sorted(promised)
+        if path.name not in there
+    ]
+
+
+def choose_config(
+    there: Collection[str], config: str | None, rate_hz: int | None, where: str
+) -> str:
+    """Return the cheapest config that holds audio good for a rate.
+
+    Args:
+        there: Names of the configs to choose from.
+        config: What the user wants; None leaves the choice to us.
+        rate_hz: Sample rate that is wanted; None is whatever is stored.
+        where: Where the configs are, for errors.
+
+    Raises:
+        ValueError: If none fits.
+    """
+    if config is None:
+        prepared = [name for name, hz in CONFIG_RATES.items() if hz == rate_hz]
+        wanted = list(CONFIG_RATES) if rate_hz is None else [*prepared, CONFIGS[0]]
+        fitting = [name for name in wanted if name in there]
+        if fitting:
+            return fitting[0]
+        raise ValueError(
+            f"{where} has config {', '.join(sorted(there))}, {rate_hz} Hz needs config "
+            f"{' or '.join(dict.fromkeys(wanted))}; name another one by config="
+        )
+    if config not in there:
+        raise ValueError(
+            f"config must be one of {', '.join(sorted(there))} in {where}, got {config!r}"
+        )
+    return config
+
+
+def choose_splits(there: Collection[str], split: str | None, where: str) -> list[str]:
+    """Return the splits to read: the one that is named, or all in the order of the schema.
+
+    Raises:
+        ValueError: If the split is not there.
+    """
+    known = [name for name in SPLITS if name in there]
+    others = sorted(set(there) - set(SPLITS))
+    if split is None:
+        return known + others
+    if split not in there:
+        raise ValueError(
+            f"split must be one of {', '.join(known + others)} in {where}, got {split!r}"
+        )
+    return [split]
