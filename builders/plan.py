@@ -22,6 +22,7 @@ from sousa.builders.labels import SCORE_SETS
 from sousa.builders.players import Player, sample_player
 from sousa.builders.rudiments import RUDIMENTS, Rudiment
 from sousa.builders.schema import CONFIGS, SPLITS
+from sousa.builders.soundfont import SoundFont
 from sousa.builders.stage import PRESETS
 from sousa.builders.tokens import COLUMNS as TOKEN_COLUMNS
 
@@ -132,6 +133,7 @@ class Plan:
         if not self.kit.startswith(SOUNDFONT_PREFIX):
             raise ValueError(_refusal("kit", self.kit, (*KITS, "sf2:FILE")))
         font = Path(self.kit.removeprefix(SOUNDFONT_PREFIX))
+        SoundFont(font)  # refuses what could not be rendered, before anything is
         with font.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         object.__setattr__(self, "soundfont_sha256", digest)

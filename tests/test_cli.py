@@ -24,7 +24,7 @@ SMALL = ["--preset", "tiny", "--rudiments", "flam", "--configs", "labels_only", 
         (["build", "OUT", "--configs", ""], "configs must name at least one of audio"),
         (["build", "OUT", "--workers", "0"], "--workers must be at least 1, got 0"),
         (["build", "OUT", "--engine", "steam"], "--engine must be of processes, serial"),
-        (["build", "OUT", "--kit", "sf2:nowhere.sf2"], "No such file or directory: nowhere.sf2"),
+        (["build", "OUT", "--kit", "sf2:nowhere.sf2"], "nowhere.sf2: cannot read the SoundFont"),
         (["build", "OUT", "--colour", "red"], "unrecognized arguments: --colour red"),
     ],
 )
