@@ -1,7 +1,6 @@
 """The contract between building and loading: labels, scores, columns, configs, splits.
 
-Plain data and nothing but the standard library, so that every other module can import it. Arrow
-schemas, dataset cards and label maps are derived from what stands here.
+Plain data, so that every module can import it: Arrow schemas, cards and label maps derive from it.
 """
 
 from collections.abc import Mapping
@@ -276,7 +275,6 @@ def token_column(name: str) -> Column:
 
 CONFIGS: Final = ("audio", "audio_16k", "midi_only", "labels_only")
 """Names of the configs, the default first."""
-
 CONFIG_RATES: Final[Mapping[str, int]] = {"audio": SAMPLE_RATE, "audio_16k": PREPARED_RATE}
 """Sample rates of the configs that hold audio."""
 

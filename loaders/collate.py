@@ -105,3 +105,23 @@ def stack(batch: Sequence[Sample], length: int, pad_value: float) -> Batch:
 def stack_labels(labels: Sequence[int | Tensor]) -> Tensor:
     """Return class ids as int64 `(B,)`, scores as float32 `(B,)` or `(B, k)`."""
     return torch.stack([torch.as_tensor(label) for label in labels])
+
+
+def moved(batch: Batch, device: torch.device | None) -> Batch:
+    """Return the batch with its tensors on a device."""
+    if device is None:
+        return batch
+    return {
+        name: value.to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
+        for name, value in batch.items()
+    }
+
+
+def emptied(batch: Batch) -> Batch:
+    """Return a batch of one sample without it: the same entries, none of them with a row."""
+    return {
+        name: {key: values[:0] for key, values in value.items()}
+        if isinstance(value, dict)
+        else value[:0]
+        for name, value in batch.items()
+    }

@@ -14,6 +14,8 @@ from sousa.loaders.collate import (
     check_length,
     collate_fixed_length,
     collate_variable_length,
+    emptied,
+    moved,
 )
 from sousa.loaders.dataset import Sample, SOUSADataset, check_on_error
 from sousa.loaders.errors import BrokenRow, BrokenRowError
@@ -287,23 +289,3 @@ def choose_device(device: str | torch.device | None) -> torch.device | None:
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise ValueError("device is cuda, and PyTorch sees no CUDA here: use cpu, or None")
     return chosen
-
-
-def moved(batch: Batch, device: torch.device | None) -> Batch:
-    """Return the batch with its tensors on a device."""
-    if device is None:
-        return batch
-    return {
-        name: value.to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
-        for name, value in batch.items()
-    }
-
-
-def emptied(batch: Batch) -> Batch:
-    """Return a batch of one sample without it: the same entries, none of them with a row."""
-    return {
-        name: {key: values[:0] for key, values in value.items()}
-        if isinstance(value, dict)
-        else value[:0]
-        for name, value in batch.items()
-    }
