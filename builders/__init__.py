@@ -27,5 +27,18 @@ The modules in reading order, which is the order in which data flows:
 
     folder, view, findings    a folder, opened; its rows; what is wrong
     hearing, check_*, validate
-    progress, cli             the command line
+    progress, commands, cli   the command line
 """
+
+from typing import Any
+
+__all__ = ["SousaBuilder", "SousaConfig"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the builder of `datasets` when it is asked for: it takes a second."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from sousa.builders import builder
+
+    return getattr(builder, name)

@@ -5,10 +5,12 @@ and what is being written; files move to their place when they are whole. At the
 takes the place of `.sousa/`, so two equal plans leave equal folders.
 """
 
+import errno
 import json
+import os
 import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +18,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from sousa.builders import clips, rows, tokens
-from sousa.builders.claim import MANIFEST, STATE, claimed, identity_in
+from sousa.builders.claim import MANIFEST, STATE, claimed
 from sousa.builders.features import arrow_schema
 from sousa.builders.plan import Plan, Shard
 from sousa.builders.schema import (
@@ -28,6 +30,9 @@ from sousa.builders.schema import (
 )
 from sousa.builders.shards import ShardFile, Written, atomic, write_text
 from sousa.builders.workers import ENGINES, Progress
+
+RECORD: Final = ".shard.json"
+"""Ending of the records of finished shards in the state folder."""
 
 ROWS_AT_ONCE: Final = 16
 """Rows that are rendered before they are handed to the files: progress and memory follow it."""
@@ -51,16 +56,17 @@ def plan_columns(plan: Plan, config: str) -> tuple[Column, ...]:
     return columns(config, plan.token_columns)
 
 
-def build(
+def build(  # noqa: PLR0913 - each is one option of the command
     plan: Plan,
     out: Path,
     *,
     workers: int = 1,
     engine: str = "processes",
     overwrite: bool = False,
+    describe: Callable[[Path], object] | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Build a dataset, or go on with one that was interrupted.
+    """Build a dataset, go on with one that was interrupted, or mend one that was damaged.
 
     Args:
         plan: What to build.
@@ -68,20 +74,21 @@ def build(
         workers: Processes that render. Does not change what comes out.
         engine: `processes`, or `serial` for this process alone.
         overwrite: Replace a dataset of another plan.
+        describe: Is called with `out` when all else is there, to write the card.
         progress: Is told of finished clips, those found finished included.
 
     Raises:
         FileExistsError: If `out` holds anything else.
+        BlockingIOError: If another process is building there.
         OSError: If a file cannot be written.
     """
     told = progress or (lambda _: None)
-    if not overwrite and is_complete(plan, out):
-        told(plan.num_clips)
-        return
-    with claimed(out, _identity(plan), overwrite=overwrite) as state:
+    with claimed(out, _identity(plan), overwrite=overwrite) as state, _disk_is_told(out):
+        known = _known(out, state)
         missing = []
         for shard in plan.shards:
-            if _is_finished(out, state, shard):
+            files = [known.get(_path(config, shard)) for config in plan.configs]
+            if all(file is not None and _is_whole(out, file) for file in files):
                 told(shard.rows)
             else:
                 missing.append((plan, out, shard))
@@ -89,11 +96,21 @@ def build(
         missing.sort(key=lambda job: -job[2].rows)
         ENGINES[engine](_finish, missing, workers, told)
         _conclude(plan, out, state)
+        if describe is not None:
+            describe(out)
+        shutil.rmtree(state)
 
 
-def is_complete(plan: Plan, out: Path) -> bool:
-    """Whether a folder holds the whole dataset of a plan."""
-    return not (out / STATE).exists() and identity_in(out) == _identity(plan)
+@contextmanager
+def _disk_is_told(out: Path) -> Iterator[None]:
+    """Say of a full disk where it is and what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        message = f"{os.strerror(error.errno)}; make room and run the same command again"
+        raise OSError(error.errno, message, str(out)) from error
 
 
 def _finish(plan: Plan, out: Path, shard: Shard, progress: Progress) -> None:
@@ -102,46 +119,51 @@ def _finish(plan: Plan, out: Path, shard: Shard, progress: Progress) -> None:
     with ExitStack() as stack:
         files = {}
         for config in plan.configs:
-            path = stack.enter_context(atomic(out / config / f"{shard.name}.parquet", state))
-            files[config] = ShardFile(path, arrow_schema(plan_columns(plan, config)), shard.rows)
+            path = stack.enter_context(atomic(out / _path(config, shard), state))
+            schema = arrow_schema(plan_columns(plan, config))
+            files[config] = stack.enter_context(ShardFile(path, schema, shard.rows))
         for tables in render(plan, shard, plan.configs):
             for config, table in tables.items():
                 files[config].write(table)
             progress(next(iter(tables.values())).num_rows)
-        for file in files.values():
-            file.close()
-    written = [
-        Written.of(out, f"{config}/{shard.name}.parquet", shard.rows) for config in plan.configs
-    ]
+    written = [Written.of(out, _path(config, shard), shard.rows) for config in plan.configs]
     record = json.dumps([asdict(file) for file in written])
-    write_text(state / f"{shard.name}.json", state, record)
+    write_text(state / f"{shard.name}{RECORD}", state, record)
 
 
-def _record(state: Path, shard: Shard) -> list[Written]:
-    """Return the files of a finished shard; none if it is not finished."""
-    path = state / f"{shard.name}.json"
-    return [Written(**file) for file in json.loads(path.read_text())] if path.exists() else []
+def _path(config: str, shard: Shard) -> str:
+    return f"{config}/{shard.name}.parquet"
 
 
-def _is_finished(out: Path, state: Path, shard: Shard) -> bool:
-    """Whether a shard was finished, and its files are still as they were written."""
-    files = _record(state, shard)
-    return bool(files) and all(
-        (out / file.path).is_file() and Written.of(out, file.path, file.rows) == file
-        for file in files
-    )
+def _known(out: Path, state: Path) -> dict[str, Written]:
+    """Return what is recorded of finished files, by path: in the manifest, or shard by shard."""
+    found: list[dict[str, Any]] = []
+    for path in [out / MANIFEST, *sorted(state.glob(f"*{RECORD}"))]:
+        with suppress(FileNotFoundError, ValueError, RecursionError, KeyError, TypeError):
+            content = json.loads(path.read_bytes())
+            found += content["shards"] if path.name == MANIFEST else content
+    known = {}
+    for file in found:
+        with suppress(TypeError):  # a damaged record is none: the shard is made again
+            written = Written(**file)
+            known[written.path] = written
+    return known
+
+
+def _is_whole(out: Path, file: Written) -> bool:
+    """Whether a finished file is still as it was written."""
+    return (out / file.path).is_file() and Written.of(out, file.path, file.rows) == file
 
 
 def _conclude(plan: Plan, out: Path, state: Path) -> None:
-    """Write what belongs to the whole dataset; then the state is no longer needed."""
+    """Write what belongs to the whole dataset."""
     for name, column in zip(plan.tokens, plan.token_columns, strict=True):
         content = tokens.to_json(tokens.TOKENIZERS[name]())
         write_text(out / "tokenizers" / f"{column}.json", state, content)
     write_text(out / "splits.json", state, _dump(_splits(plan)))
-    shards = [_record(state, shard) for shard in plan.shards]
-    files = [asdict(file) for config in zip(*shards, strict=True) for file in config]
-    write_text(out / MANIFEST, state, _dump(_identity(plan) | {"shards": files}))
-    shutil.rmtree(state)
+    known = _known(out, state)
+    shards = [asdict(known[_path(c, shard)]) for c in plan.configs for shard in plan.shards]
+    write_text(out / MANIFEST, state, _dump(_identity(plan) | {"shards": shards}))
 
 
 def _splits(plan: Plan) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from sousa.builders.build import plan_columns, render
 from sousa.builders.features import arrow_schema
 from sousa.builders.plan import Plan, Shard, make_plan
 from sousa.builders.rudiments import RUDIMENTS
-from sousa.builders.schema import CONFIGS
+from sousa.builders.schema import CONFIGS, SPLITS
 from sousa.builders.shards import RowGroups
 
 
@@ -37,6 +37,7 @@ class SousaConfig(datasets.BuilderConfig):  # type: ignore[misc]  # datasets has
     seed: int = 42
     tokens: tuple[str, ...] = ("grid",)
     score_set: str = "v1"
+    splits: tuple[str, ...] = SPLITS
     kit: str | None = None
 
     def plan(self) -> Plan:
@@ -53,6 +54,7 @@ class SousaConfig(datasets.BuilderConfig):  # type: ignore[misc]  # datasets has
             configs=(self.name,),
             tokens=tuple(self.tokens),
             score_set=self.score_set,
+            splits=tuple(self.splits),
             kit=self.kit,
         )
 

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sousa.builders.schema import CONFIGS, SPLITS
+from sousa.builders.shards import write_text
 
 STATE: Final = ".sousa"
 """Our own folder in a dataset's folder, while it is being built."""
@@ -33,40 +35,55 @@ def claimed(out: Path, identity: dict[str, Any], *, overwrite: bool) -> Iterator
         FileExistsError: If the folder holds something else.
         BlockingIOError: If another process is building there.
     """
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "not a folder; choose another", str(out))
     out.mkdir(parents=True, exist_ok=True)
-    found = identity_in(out)
-    if overwrite:
-        remove_dataset(out)
-    elif found is not None and found != identity:
-        raise FileExistsError(
-            f"{out} holds the dataset of another plan ({difference(found, identity)}); "
-            "choose another folder, or replace it with --overwrite"
-        )
-    elif found is None and (stranger := _first_stranger(out)):
-        raise FileExistsError(
-            f"{out} is neither empty nor a dataset of this program (it holds {stranger!r}); "
-            "choose another folder, or build into it with --overwrite"
-        )
+    if not overwrite:
+        _check_owner(out, identity)
     state = out / STATE
     state.mkdir(exist_ok=True)
     with (state / LOCK).open("w") as lock:
-        _lock(lock.fileno(), out)
+        _lock(lock.fileno(), state / LOCK)
+        if overwrite:
+            remove_dataset(out)
+        else:
+            _check_owner(out, identity)  # again: somebody else may have built here meanwhile
         _remove_leftovers(state)
-        (state / PLAN).write_text(json.dumps(identity))
+        write_text(state / PLAN, state, json.dumps(identity))
         try:
             yield state
         finally:
             _remove_leftovers(state)
 
 
+def _check_owner(out: Path, identity: dict[str, Any]) -> None:
+    """Refuse a folder that holds anything but this dataset.
+
+    Raises:
+        FileExistsError: If it does.
+    """
+    found = identity_in(out)
+    if found is not None and found != identity:
+        raise FileExistsError(
+            f"{out} holds the dataset of another plan ({difference(found, identity)}); "
+            "choose another folder, or replace it with --overwrite"
+        )
+    if found is None and (stranger := _first_stranger(out)):
+        raise FileExistsError(
+            f"{out} is neither empty nor a dataset of this program (it holds {stranger!r}); "
+            "choose another folder, or build into it with --overwrite"
+        )
+
+
 def identity_in(out: Path) -> dict[str, Any] | None:
     """Return what the dataset in a folder is, finished or begun; None if there is none."""
     for path in (out / MANIFEST, out / STATE / PLAN):
         try:
-            content = json.loads(path.read_text())
-        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+            content = json.loads(path.read_bytes())
+        except (FileNotFoundError, ValueError, RecursionError):
             continue
-        return {key: value for key, value in content.items() if key != "shards"}
+        if isinstance(content, dict):
+            return {key: value for key, value in content.items() if key != "shards"}
     return None
 
 
@@ -85,7 +102,8 @@ def remove_dataset(out: Path) -> None:
         for path in sorted((out / config).glob("*.parquet")):
             if _SHARD_FILE.fullmatch(path.name):
                 path.unlink()
-    for path in [*(out / "tokenizers").glob("*.json"), *(out / STATE).glob("*")]:
+    state = [path for path in (out / STATE).glob("*") if path.name != LOCK]
+    for path in [*(out / "tokenizers").glob("*.json"), *state]:
         path.unlink()
     for name in ("splits.json", "README.md"):
         (out / name).unlink(missing_ok=True)
@@ -115,9 +133,14 @@ def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return {name.removeprefix("plan."): value for name, value in flat.items()}
 
 
-def _lock(descriptor: int, out: Path) -> None:
+def _lock(descriptor: int, path: Path) -> None:
+    """Take the lock, unless its file is another's, or was removed by one who has just finished."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        message = f"another process is building in {out}; wait for it or stop it"
-        raise BlockingIOError(errno.EAGAIN, message) from error
+        ours = path.exists() and path.stat().st_ino == os.fstat(descriptor).st_ino
+    except BlockingIOError:
+        ours = False
+    if not ours:
+        where = path.parent.parent
+        message = f"another process is building in {where}; wait for it or stop it"
+        raise BlockingIOError(errno.EAGAIN, message)

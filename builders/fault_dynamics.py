@@ -24,6 +24,10 @@ OUTLIER: Final = 3.5
 ROUNDS: Final = 3
 """Times that misplaced strokes are looked for, at most."""
 
+FAINTEST: Final = 0.3
+"""Share of the intended contrast that accents are taken to have at least: those that do not even
+reach half of it are missed, however many they are."""
+
 HALF_STEP: Final = 0.5
 """Velocities are whole numbers: up to half a step is rounding."""
 
@@ -77,16 +81,22 @@ def judge(strokes: Strokes, intended: NDArray[np.bool_]) -> Dynamics:
     loudness = _loudness(strokes, np.flatnonzero(intended))
     asked = _asked_contrast(loudness)
     kept, wrong = np.ones_like(loudness.accent), np.zeros_like(loudness.accent)
-    trend = loudness.trend(kept)
-    for _ in range(ROUNDS if asked else 0):  # the fade, and who does not belong, tell each other
-        wrong, outlier = _misplaced(loudness, trend.curve)
-        if np.array_equal(kept, ~outlier) or not _comparable(loudness.accent[~outlier]):
+    trend = _first_trend(loudness) if asked else loudness.trend(kept)
+    for again in range(
+        ROUNDS if asked else 0
+    ):  # the fade, and who does not belong, tell each other
+        wrong, outlier = _misplaced(loudness, trend.curve, FAINTEST * asked)
+        if again and np.array_equal(kept, ~outlier):
+            break
+        if not _comparable(loudness.accent[~outlier]):
+            kept = np.ones_like(kept)
+            trend = loudness.trend(kept)
             break
         kept = ~outlier
         trend = loudness.trend(kept)
     scatter = _scatter(loudness.velocity[kept], trend)
     excess, variance = _excess_contrast(trend)
-    heard = max(0.0, asked + excess)
+    heard = max(FAINTEST * asked, asked + excess)
     by_chance = erfc(heard / (sqrt(8) * scatter)) / 2 if asked and scatter else 0.0
     return Dynamics(
         scatter=scatter,
@@ -95,6 +105,15 @@ def judge(strokes: Strokes, intended: NDArray[np.bool_]) -> Dynamics:
         balance=shrunk(*_balance(trend)),
         fade=max(0.0, -trend.curve.line),
     )
+
+
+def _first_trend(loudness: _Loudness) -> Trend:
+    """Return the trend of accents or of other strokes, whichever are more even.
+
+    Accents that are missed at one end of the clip must not pass for a fade.
+    """
+    trends = [loudness.trend(loudness.accent == which) for which in (False, True)]
+    return min(trends, key=lambda trend: float(trend.residual @ trend.residual) / trend.freedom)
 
 
 def _loudness(strokes: Strokes, judged: NDArray[np.intp]) -> _Loudness:
@@ -128,7 +147,9 @@ def _comparable(accent: NDArray[np.bool_]) -> bool:
     return 0 < int(np.count_nonzero(accent)) < len(accent)
 
 
-def _misplaced(loudness: _Loudness, curve: Curve) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _misplaced(
+    loudness: _Loudness, curve: Curve, faintest: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which strokes sound like the other class, and which of them are outliers.
 
     The first lie more than one step of velocity past the middle between accents and other strokes
@@ -139,7 +160,7 @@ def _misplaced(loudness: _Loudness, curve: Curve) -> tuple[NDArray[np.bool_], ND
     # Quartiles on the side away from the other class: more than half may be misplaced.
     taps = [_quantile(level[~accent & (hand == side)], 0.25) for side in (LEFT, RIGHT)]
     base = np.where(np.isnan(taps), np.nanmax(taps), taps)[hand]  # a hand may have accents only
-    contrast = _quantile((level - base)[accent], 0.75)
+    contrast = max(faintest, _quantile((level - base)[accent], 0.75))
     past = np.where(accent, base + contrast / 2 - level, level - base - contrast / 2)
     wrong = past > 1 / loudness.velocity
     away = np.abs(past + contrast / 2)

@@ -29,8 +29,13 @@ from sousa.builders.tokens import COLUMNS as TOKEN_COLUMNS
 MOST_ROWS_PER_SHARD: Final = 256
 """Small enough that little work is lost when a build is killed, and shared well among workers."""
 
-LIBRARIES: Final = ("numpy", "scipy", "pyarrow", "soundfile", "soxr", "symusic")
-"""Packages whose version may change the bytes of a dataset."""
+LIBRARIES: Final = (
+    *("sousa-datasets", "numpy", "scipy", "pyarrow", "soundfile", "soxr", "symusic"),
+)
+"""Packages whose version may change the bytes of a dataset, our own first."""
+
+SOUNDFONT_LIBRARY: Final = "pyfluidsynth"
+"""One more where a SoundFont is played."""
 
 SOUNDFONT_PREFIX: Final = "sf2:"
 
@@ -118,11 +123,12 @@ class Plan:
         if self.score_set not in SCORE_SETS:
             raise ValueError(_refusal("score-set", self.score_set, SCORE_SETS))
         if self.splits not in (SPLITS, ("train",)):
-            raise ValueError(f"splits must be {','.join(SPLITS)} or train, got {self.splits}")
+            got = ",".join(self.splits)
+            raise ValueError(f"splits must be {','.join(SPLITS)} or train, got {got!r}")
         if self.splits == SPLITS and self.players < splits.FEWEST_PLAYERS:
             raise ValueError(
                 f"three splits need {splits.FEWEST_PLAYERS} players, got {self.players}; "
-                "use --splits train to build one split"
+                "or build one split (--splits train)"
             )
         self._check_kit()
         self._check_tempos_and_variants()
@@ -226,9 +232,12 @@ class Plan:
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self).items()
         }
+        libraries: tuple[str, ...] = LIBRARIES
         if self.kit is not None:
             options["kit"] = kit_name(self.kit)
-        return options | {"versions": {name: version(name) for name in LIBRARIES}}
+        if self.soundfont_sha256 is not None:
+            libraries += (SOUNDFONT_LIBRARY,)
+        return options | {"versions": {name: version(name) for name in libraries}}
 
 
 def make_plan(preset: str, numbers: dict[str, int | None], **options: Any) -> Plan:
@@ -256,8 +265,10 @@ def performance_names(key: ClipKey) -> tuple[int, str, int]:
 
 
 def kit_name(kit: str) -> str:
-    """Return how a kit is called in a row: its name, or the SoundFont's file name."""
-    return Path(kit.removeprefix(SOUNDFONT_PREFIX)).stem if ":" in kit else kit
+    """Return how a kit is called in a row: its name, or `sf2:` and that of the SoundFont."""
+    if not kit.startswith(SOUNDFONT_PREFIX):
+        return kit
+    return SOUNDFONT_PREFIX + Path(kit.removeprefix(SOUNDFONT_PREFIX)).stem
 
 
 @lru_cache(maxsize=4096)

@@ -3,9 +3,10 @@
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Final, Self
 
 import pyarrow as pa
@@ -62,7 +63,7 @@ class RowGroups:
 
 
 class ShardFile:
-    """Writes one Parquet file.
+    """Writes one Parquet file; use it as a context.
 
     Audio is stored as it is: neither compressed nor in dictionaries, which is what `datasets`
     writes and what the Hub can deduplicate.
@@ -86,9 +87,21 @@ class ShardFile:
         for group in self._groups.add(table):
             self._writer.write_table(group, row_group_size=group.num_rows)
 
-    def close(self) -> None:
-        """Write the footer."""
-        self._writer.close()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Write the footer; after an error close the file as far as that goes."""
+        with suppress(OSError) if kind else nullcontext():
+            try:
+                self._writer.close()
+            finally:
+                self._writer.is_open = False  # or it would try again when it is collected
 
 
 def _leaves(schema: pa.Schema) -> list[str]:
@@ -117,6 +130,8 @@ def atomic(path: Path, scratch: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, scratch: Path, text: str) -> None:
-    """Write a small file that appears whole or not at all."""
+    """Write a small file that appears whole or not at all; leave it if it is as it should be."""
+    if path.is_file() and path.read_bytes() == text.encode():
+        return
     with atomic(path, scratch) as partial:
         partial.write_text(text, encoding="utf-8")

@@ -2,15 +2,18 @@
 
 import hashlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from sousa.builders.build import build, render
+from sousa.builders.claim import claimed
 from sousa.builders.plan import Plan
 from sousa.builders.schema import CONFIGS
 
@@ -117,6 +120,82 @@ def test_interrupted_it_stops_and_leaves_no_process(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=2)
         assert process.returncode != 0
+
+
+def lose_a_shard(out: Path) -> None:
+    next((out / "audio").glob("train-*")).unlink()
+
+
+def lose_a_config(out: Path) -> None:
+    shutil.rmtree(out / "midi_only")
+
+
+def lose_small_files(out: Path) -> None:
+    (out / "splits.json").unlink()
+    shutil.rmtree(out / "tokenizers")
+
+
+def cut_a_shard(out: Path) -> None:
+    path = next((out / "audio_16k").glob("test-*"))
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def flip_a_bit(out: Path) -> None:
+    path = next((out / "labels_only").glob("test-*"))
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "harm", [lose_a_shard, lose_a_config, lose_small_files, cut_a_shard, flip_a_bit]
+)
+def test_a_finished_dataset_that_was_damaged_is_mended(
+    harm: Callable[[Path], None], reference: dict[str, str], tmp_path: Path
+) -> None:
+    build(PLAN, tmp_path, engine="serial")
+    harm(tmp_path)
+    assert digests(tmp_path) != reference
+    build(PLAN, tmp_path, engine="serial")
+    assert digests(tmp_path) == reference
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[{}]", b"[[]]", b"\xff", b"[" * 100_000])
+def test_a_damaged_record_only_costs_its_shard(
+    damage: bytes, reference: dict[str, str], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", CHILD, str(tmp_path), "serial", "17"]
+    subprocess.run(command, capture_output=True, check=False)
+    next((tmp_path / ".sousa").glob("*.shard.json")).write_bytes(damage)
+    build(PLAN, tmp_path, engine="serial")
+    assert digests(tmp_path) == reference
+
+
+@pytest.mark.parametrize("manifest", [b"[]", b"3", b"\xff", b"[" * 100_000])
+def test_a_hostile_manifest_is_no_dataset_of_ours(manifest: bytes, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_bytes(manifest)
+    with pytest.raises(FileExistsError, match=r"neither empty nor .*'manifest\.json'"):
+        build(PLAN, tmp_path, engine="serial")
+
+
+def test_nobody_builds_where_another_does_not_even_to_overwrite(tmp_path: Path) -> None:
+    with claimed(tmp_path, {"plan": "another"}, overwrite=False) as state:
+        (state / "flam.parquet.7").write_bytes(b"half")
+        for overwrite in (False, True):
+            with pytest.raises((BlockingIOError, FileExistsError)):
+                build(PLAN, tmp_path, engine="serial", overwrite=overwrite)
+        assert {path.name for path in state.iterdir()} == {"lock", "plan.json", "flam.parquet.7"}
+
+
+def test_the_card_is_written_before_the_dataset_counts_as_finished(tmp_path: Path) -> None:
+    seen: list[bool] = []
+
+    def describe(out: Path) -> None:
+        seen.append((out / "manifest.json").exists() and (out / ".sousa").exists())
+
+    build(PLAN, tmp_path, engine="serial", describe=describe)
+    assert seen == [True]
+    assert not (tmp_path / ".sousa").exists()
 
 
 def test_building_again_does_nothing(tmp_path: Path) -> None:

@@ -17,11 +17,13 @@ SMALL = ["--preset", "tiny", "--rudiments", "flam", "--configs", "labels_only", 
         ([], "the following arguments are required: COMMAND"),
         (["biuld"], "invalid choice: 'biuld'"),
         (["build"], "the following arguments are required: OUT"),
+        (["build", ""], "the name of a folder is needed"),
         (["build", "OUT", "--preset", "huge"], "preset must be of tiny, small, medium, full"),
         (["build", "OUT", "--players", "many"], "argument --players: invalid int value: 'many'"),
         (["build", "OUT", "--players", "11"], "three splits need 12 players, got 11"),
         (["build", "OUT", "--rudiments", "flim"], "got 'flim'"),
         (["build", "OUT", "--configs", ""], "configs must name at least one of audio"),
+        (["build", "OUT", "--splits", "bogus"], "splits must be train,validation,test or train"),
         (["build", "OUT", "--workers", "0"], "--workers must be at least 1, got 0"),
         (["build", "OUT", "--engine", "steam"], "--engine must be of processes, serial"),
         (["build", "OUT", "--kit", "sf2:nowhere.sf2"], "nowhere.sf2: cannot read the SoundFont"),
@@ -67,17 +69,34 @@ def test_interrupted_it_says_how_to_go_on(tmp_path: Path) -> None:
     """The interrupt comes from the build's own progress: deterministic."""
     program = (
         "import signal, sys\n"
-        "from sousa.builders import cli, progress\n"
+        "from sousa.builders import cli, commands, progress\n"
         "class Interrupted(progress.Progress):\n"
         "    def __call__(self, count):\n"
         "        signal.raise_signal(signal.SIGINT)\n"
-        "cli.Progress = Interrupted\n"
+        "commands.Progress = Interrupted\n"
         "sys.exit(cli.main())\n"
     )
     command = [sys.executable, "-c", program, "build", str(tmp_path / "out"), *SMALL]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 130
     assert done.stderr == "sousa build: interrupted; the same command goes on from here\n"
+
+
+def test_interrupted_while_it_loads_it_says_so_too() -> None:
+    """The interrupt comes when a library of the command is imported."""
+    program = (
+        "import signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'pyarrow':\n"
+        "            signal.raise_signal(signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from sousa.builders import cli\n"
+        "sys.exit(cli.main(['build', 'out']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.returncode == 130
+    assert b"Traceback" not in done.stderr
 
 
 def test_without_a_terminal_progress_is_plain_lines(

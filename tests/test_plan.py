@@ -111,7 +111,10 @@ def test_tempo_tells_nothing_about_the_tier() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"players": 11}, "three splits need 12 players, got 11; use --splits train"),
+        (
+            {"players": 11},
+            r"three splits need 12 players, got 11; or .*--splits train",
+        ),
         ({"players": 0}, "players must be at least 1, got 0"),
         ({"variants": 10_000}, "variants must be at most"),
         ({"tempos": 1_000}, "tempos must be at most"),

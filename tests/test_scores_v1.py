@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -370,3 +371,22 @@ def test_an_added_stroke_is_no_fault_of_timing() -> None:
     for times in (doubled.intended_time_ms, doubled.actual_time_ms):
         times[place + 1] = time_ms
     assert score(doubled, rudiment, 120) == pytest.approx(score(late, rudiment, 120))
+
+
+@pytest.mark.parametrize("slug", ["single_drag_tap", "flam_tap", "single_paradiddle", "pataflafla"])
+@pytest.mark.parametrize("which", ["first", "last"])
+def test_each_missed_accent_costs_accuracy_up_to_the_last(slug: str, which: str) -> None:
+    """Accents played like taps, one more each time, from either end of the clip."""
+    perfect = notate(RUDIMENTS[slug], 90, 4).strokes
+    accents = np.flatnonzero(perfect.is_accent & ~perfect.is_grace_note)
+    accents = accents if which == "first" else accents[::-1]
+    found = []
+    for missed in range(len(accents) + 1):
+        velocity = perfect.actual_velocity.copy()
+        velocity[accents[:missed]] = 72
+        found.append(score(replace(perfect, actual_velocity=velocity), slug, 90))
+    accuracies = [scores["accent_accuracy"] for scores in found]
+    assert all(later < earlier for earlier, later in pairwise(accuracies))
+    assert all(scores["accent_differentiation"] > 99.99 for scores in found[:-1])
+    overall = [scores["overall_score"] for scores in found]
+    assert all(later < earlier for earlier, later in pairwise(overall))

@@ -49,9 +49,8 @@ def test_row_groups_hold_10_to_40_megabytes_or_the_whole_shard(
 
 def test_audio_is_stored_uncompressed_and_plain(tmp_path: Path) -> None:
     path = tmp_path / "shard"
-    file = ShardFile(path, arrow_schema(COLUMNS), rows=4)
-    file.write(clip_table(4, 1000))
-    file.close()
+    with ShardFile(path, arrow_schema(COLUMNS), rows=4) as file:
+        file.write(clip_table(4, 1000))
     chunks = [pq.read_metadata(path).row_group(0).column(i) for i in range(3)]
     sizes = {chunk.path_in_schema: chunk for chunk in chunks}
     assert sizes["audio.bytes"].compression == "UNCOMPRESSED"

@@ -1,0 +1,110 @@
+"""The commands that make and check datasets: `sousa build`, `sousa validate`."""
+
+import argparse
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from sousa.builders.build import build
+from sousa.builders.cli import WRONG_DATA, one_line
+from sousa.builders.labels import SCORE_SETS
+from sousa.builders.plan import PRESET_SIZES, Plan, make_plan
+from sousa.builders.progress import Progress
+from sousa.builders.rudiments import RUDIMENTS
+from sousa.builders.schema import CONFIGS, SPLITS
+from sousa.builders.tokens import COLUMNS as TOKEN_COLUMNS
+from sousa.builders.validate import num_rows, validate
+from sousa.builders.workers import ENGINES
+
+CARD: Final = "sousa.cards.card"
+"""Writes the card of a built folder; downstream of the builders, so loaded by name."""
+
+
+def _add_build(parser: argparse.ArgumentParser) -> None:
+    number: Any = {"type": int, "metavar": "N"}
+    sizes = ", ".join(PRESET_SIZES)
+    tokens = ", ".join(TOKEN_COLUMNS)
+    parser.add_argument("out", type=_folder, metavar="OUT", help="a new, empty or unfinished one")
+    parser.add_argument("--preset", default="small", help=f"size: {sizes} (default: small)")
+    parser.add_argument("--players", **number, help="players, instead of the preset's")
+    parser.add_argument("--tempos", **number, help="tempos of each player and rudiment")
+    parser.add_argument("--variants", **number, help="recordings of each performance")
+    parser.add_argument("--rudiments", type=_names, default=tuple(RUDIMENTS), metavar="A,B")
+    parser.add_argument("--seed", type=int, default=42, help="of all chance (default: 42)")
+    parser.add_argument("--configs", type=_names, default=CONFIGS, help=", ".join(CONFIGS))
+    parser.add_argument("--tokens", type=_names, default=("grid",), help=f"of {tokens}")
+    parser.add_argument("--score-set", default="v1", help=", ".join(SCORE_SETS))
+    parser.add_argument("--splits", type=_names, default=SPLITS, help="all three, or train")
+    parser.add_argument("--kit", help="one kit for all clips, or sf2:FILE for a SoundFont")
+    parser.add_argument("--workers", type=int, default=_cores(), metavar="N", help="processes")
+    parser.add_argument("--engine", default="processes", help=", ".join(ENGINES))
+    parser.add_argument("--overwrite", action="store_true", help="replace another dataset")
+
+
+def _build(options: argparse.Namespace) -> int:
+    plan = _plan(options)
+    if options.workers < 1:
+        raise argparse.ArgumentError(None, f"--workers must be at least 1, got {options.workers}")
+    if options.engine not in ENGINES:
+        allowed = ", ".join(ENGINES)
+        raise argparse.ArgumentError(None, f"--engine must be of {allowed}; got {options.engine!r}")
+    with Progress(plan.num_clips, "clips") as progress:
+        build(
+            plan,
+            options.out,
+            workers=options.workers,
+            engine=options.engine,
+            overwrite=options.overwrite,
+            describe=import_module(CARD).write,
+            progress=progress,
+        )
+    return 0
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    try:
+        return make_plan(
+            options.preset,
+            {name: getattr(options, name) for name in ("players", "tempos", "variants")},
+            rudiments=options.rudiments,
+            seed=options.seed,
+            configs=options.configs,
+            tokens=options.tokens,
+            score_set=options.score_set,
+            splits=options.splits,
+            kit=options.kit,
+        )
+    except (ValueError, OSError) as error:
+        raise argparse.ArgumentError(None, one_line(error)) from error
+
+
+def _add_validate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", type=_folder, metavar="OUT", help="a dataset's folder")
+    parser.add_argument("--all", action="store_true", help="check the audio of every row")
+
+
+def _validate(options: argparse.Namespace) -> int:
+    with Progress(num_rows(options.out), "rows") as progress:
+        report = validate(options.out, every=options.all, progress=progress)
+    sys.stdout.writelines(f"{line}\n" for line in report.lines())
+    return WRONG_DATA if report.findings else 0
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("the name of a folder is needed, got ''")
+    return Path(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+OPTIONS: Final = {"build": _add_build, "validate": _add_validate}
+RUN: Final = {"build": _build, "validate": _validate}
