@@ -20,7 +20,7 @@ The modules in reading order, which is the order in which data flows:
     stage                     the sound of a drum -> a recording of it
     encoding                  a recording -> FLAC and WAV
 
-    splits, plan              options -> clips, shards, ids
+    choices, splits, plan     options -> clips, shards, ids
     clips, rows, shards       a clip -> a row -> a Parquet file
     claim, workers, build     a plan -> a folder
     builder                   a plan -> a builder of `datasets`

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sousa.builders.features import arrow_schema
-from sousa.builders.folder import SHARD_NAME, Folder, Shard, Split
+from sousa.builders.folder import SHARD_NAME, Folder, Shard, Split, one_line
 from sousa.builders.schema import CONFIG_RATES, CONFIGS, SPLITS, columns
 
 Wrong = Iterator[tuple[str, str]]
@@ -169,7 +169,8 @@ def check_row_groups(folder: Folder) -> Wrong:
 def check_ids(folder: Folder) -> Wrong:
     """Find sample ids that occur more than once in the dataset."""
     ids = {name: _column(split, "sample_id") for name, split in folder.reference.items()}
-    pairs = pa.chunked_array([chunk for column in ids.values() for chunk in column.chunks])
+    chunks = [chunk for column in ids.values() for chunk in column.chunks]
+    pairs = pa.chunked_array(chunks, pa.string())
     if not len(pairs):
         return
     counted = pc.value_counts(pairs)
@@ -189,7 +190,7 @@ def check_splits(folder: Folder) -> Wrong:
         stated = json.loads((folder.root / "splits.json").read_text("utf-8"))
         listed = {name: set(stated[f"{key}_profile_ids"]) for name, key in SPLIT_KEYS.items()}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        yield "splits.json", f"must list the players of each split, but {type(error).__name__}"
+        yield "splits.json", f"must list the players of each split: {one_line(error)}"
         return
     yield from (("splits.json", message) for _, message in _shared(listed, "player"))
     for name, members in listed.items():

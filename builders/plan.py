@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sousa.builders import splits
+from sousa.builders.choices import chosen, refusal
 from sousa.builders.keys import generator
 from sousa.builders.kits import KITS
 from sousa.builders.labels import SCORE_SETS
@@ -119,9 +120,9 @@ class Plan:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name, allowed in _ALLOWED.items():
-            object.__setattr__(self, name, _chosen(name, getattr(self, name), allowed))
+            object.__setattr__(self, name, chosen(name, getattr(self, name), allowed))
         if self.score_set not in SCORE_SETS:
-            raise ValueError(_refusal("score-set", self.score_set, SCORE_SETS))
+            raise ValueError(refusal("score-set", self.score_set, SCORE_SETS))
         if self.splits not in (SPLITS, ("train",)):
             got = ",".join(self.splits)
             raise ValueError(f"splits must be {','.join(SPLITS)} or train, got {got!r}")
@@ -137,7 +138,7 @@ class Plan:
         if self.kit is None or self.kit in KITS:
             return
         if not self.kit.startswith(SOUNDFONT_PREFIX):
-            raise ValueError(_refusal("kit", self.kit, (*KITS, "sf2:FILE")))
+            raise ValueError(refusal("kit", self.kit, (*KITS, "sf2:FILE")))
         font = Path(self.kit.removeprefix(SOUNDFONT_PREFIX))
         SoundFont(font)  # refuses what could not be rendered, before anything is
         with font.open("rb") as file:
@@ -281,16 +282,3 @@ _ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
     "configs": CONFIGS,
     "tokens": tuple(TOKEN_COLUMNS),
 }
-
-
-def _chosen(name: str, chosen: tuple[str, ...], allowed: tuple[str, ...]) -> tuple[str, ...]:
-    unknown = [choice for choice in chosen if choice not in allowed]
-    if unknown:
-        raise ValueError(_refusal(name, unknown[0], allowed))
-    if not chosen and name != "tokens":
-        raise ValueError(f"{name} must name at least one of {', '.join(allowed)}")
-    return tuple(choice for choice in allowed if choice in chosen)
-
-
-def _refusal(name: str, got: str, allowed: tuple[str, ...]) -> str:
-    return f"{name} must be of {', '.join(allowed)}; got {got!r}"

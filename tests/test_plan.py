@@ -118,7 +118,7 @@ def test_tempo_tells_nothing_about_the_tier() -> None:
         ({"players": 0}, "players must be at least 1, got 0"),
         ({"variants": 10_000}, "variants must be at most"),
         ({"tempos": 1_000}, "tempos must be at most"),
-        ({"rudiments": ("flam", "flim")}, "rudiments must be of single_stroke_roll.*got 'flim'"),
+        ({"rudiments": ("flam", "flim")}, "single_stroke_roll.*; got 'flim', did you mean flam"),
         ({"rudiments": ()}, "rudiments must name at least one"),
         ({"configs": ("video",)}, "configs must be of audio, .*got 'video'"),
         ({"tokens": ("remi",)}, "tokens must be of grid, ms; got 'remi'"),
