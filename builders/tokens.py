@@ -70,7 +70,20 @@ def _vocab(*families: tuple[str, Iterable[int]]) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class GridTokenizer:
+class _Vocabulary:
+    """What all tokenizers have."""
+
+    type: str
+    vocab: dict[str, int] = field(repr=False)
+
+    @property
+    def special_ids(self) -> dict[str, int]:
+        """Ids of PAD, BOS, EOS and MASK; they are never in `encode`'s output."""
+        return {name: self.vocab[name] for name in SPECIALS}
+
+
+@dataclass(frozen=True)
+class GridTokenizer(_Vocabulary):
     """Exact tokens: a grid, and the ticks off it."""
 
     type: str = "grid"
@@ -85,11 +98,6 @@ class GridTokenizer:
         ),
         repr=False,
     )
-
-    @property
-    def special_ids(self) -> dict[str, int]:
-        """Ids of PAD, BOS, EOS and MASK; they are never in `encode`'s output."""
-        return {name: self.vocab[name] for name in SPECIALS}
 
     def encode(self, midi: bytes) -> Ids:
         """Return the ids of a MIDI file that `midi.encode` wrote.
@@ -139,7 +147,7 @@ class GridTokenizer:
 
 
 @dataclass(frozen=True)
-class ClockTokenizer:
+class ClockTokenizer(_Vocabulary):
     """Tokens on a clock of 2 ms; decoding gives a file at 120 quarter notes per minute."""
 
     type: str = "ms"
@@ -149,11 +157,6 @@ class ClockTokenizer:
         ),
         repr=False,
     )
-
-    @property
-    def special_ids(self) -> dict[str, int]:
-        """Ids of PAD, BOS, EOS and MASK; they are never in `encode`'s output."""
-        return {name: self.vocab[name] for name in SPECIALS}
 
     def encode(self, midi: bytes) -> Ids:
         """Return the ids of a MIDI file that `midi.encode` wrote.
