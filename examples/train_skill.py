@@ -19,6 +19,7 @@ import matplotlib.pyplot as plt
 
 from sousa.loaders import SKILL_TIER_LABELS, Loader, SOUSADataset, create_dataloader
 
+SPLITS = ("train", "validation", "test")
 TIERS = len(SKILL_TIER_LABELS)
 RATE_HZ = 16_000
 WINDOW, HOP = 512, 80  # a frame each 5 ms
@@ -137,9 +138,13 @@ def main(argv: list[str] | None = None) -> None:
     if args.device == "auto":
         args.device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(args.seed)
+    try:
+        training, validation, test = (load(split, args) for split in SPLITS)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     model = RhythmNet().to(args.device)
-    train(model, load("train", args), load("validation", args), args.epochs)
-    counts = confusion(model, load("test", args))
+    train(model, training, validation, args.epochs)
+    counts = confusion(model, test)
     print(f"{counts.sum()} clips of players never heard before: {share_right(counts):.0%} right")
     print(f"(chance {1 / TIERS:.0%}), {share_right(counts, within=1):.0%} within one tier")
     if args.picture:

@@ -10,9 +10,11 @@ In reading order, which is the order in which data flows:
     parquet   Parquet files            -> rows by index
     source    what the user has        -> rows by index
     decode    encoded clips            -> waveforms
+    classes   one column               -> the class of every row
     targets   columns                  -> labels
     dataset   rows                     -> samples
     collate   samples                  -> batches
+    fetched   samples and broken rows  -> a batch of what is whole
     shares    classes                  -> counts for each batch
     samplers  seed and epoch           -> batches of row numbers
     loader    a dataset and an order   -> batches for training

@@ -1,17 +1,19 @@
 """Clips and labels by index, ready for PyTorch."""
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, SupportsFloat
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch.utils.data import Dataset
 
+from sousa.loaders.classes import classes_of
 from sousa.loaders.decode import Wave, decode, normalize
 from sousa.loaders.errors import BrokenRow, BrokenRowError
-from sousa.loaders.labels import CLASSES
 from sousa.loaders.layout import Indices
 from sousa.loaders.rows import AUDIO
 from sousa.loaders.source import Data, open_source
@@ -56,10 +58,11 @@ class SOUSADataset(Dataset[Sample]):
 
     Attributes:
         num_classes: Classes of the target by the schema, whatever rows there are; None for scores.
-        broken: Files that were left out when the dataset was opened.
+        broken: Files that could not be read, with `on_error="skip"`.
 
     Raises:
         ValueError: If an argument is not as above, or the data holds no such split or column.
+        TypeError: If `data_dir` or `transform` is of another type.
         FileNotFoundError: If there is no such folder.
         BrokenRowError: If a file cannot be opened.
     """
@@ -82,6 +85,8 @@ class SOUSADataset(Dataset[Sample]):
             raise ValueError("streaming comes with the next version; for now leave out streaming=")
         check_positive(resample_rate, "resample_rate")
         check_positive(max_length_sec, "max_length_sec")
+        if transform is not None and not callable(transform):
+            raise TypeError(f"transform must be a function or None, got {transform!r}")
         self.on_error = check_on_error(on_error)
         self._target = Target.of(target)
         self._rate_hz = resample_rate
@@ -93,11 +98,15 @@ class SOUSADataset(Dataset[Sample]):
             data_dir, split, config, resample_rate, columns, skip_broken=on_error == "skip"
         )
         self.layout = self._source.layout
-        self.broken = tuple(self._source.broken)
         self.num_classes = self._target.num_classes
 
     def __len__(self) -> int:
         return self.layout.rows
+
+    @property
+    def broken(self) -> tuple[BrokenRow, ...]:
+        """Files that could not be read, with `on_error="skip"`."""
+        return tuple(self._source.broken)
 
     def __getitem__(self, index: int) -> Sample:
         """Return one sample; a negative index counts from the end.
@@ -140,7 +149,10 @@ class SOUSADataset(Dataset[Sample]):
         try:
             wave = self._waveform(row[AUDIO])
             label, mask = self._target.label(row, declared)
-            names = {name: declared.name(name, row[name]) for name in IDENTITY[1:3]}
+            named = {name: declared.name(name, row[name]) for name in IDENTITY[:3]}
+            if nulls := [name for name, value in named.items() if value is None]:
+                raise ValueError(f"{', '.join(nulls)} is null")
+            tempo_bpm = plain(row["tempo_bpm"])
         except ValueError as error:
             return BrokenRow(*self._source.where(index), row["sample_id"], str(error))
         waveform = torch.from_numpy(wave)
@@ -148,9 +160,8 @@ class SOUSADataset(Dataset[Sample]):
             "waveform": self._transform(waveform) if self._transform else waveform,
             "label": label,
             "label_mask": mask,
-            "sample_id": row["sample_id"],
-            **names,
-            "tempo_bpm": plain(row["tempo_bpm"]),
+            **named,
+            "tempo_bpm": tempo_bpm,
         }
 
     def _waveform(self, clip: Any) -> Wave:
@@ -169,6 +180,19 @@ class SOUSADataset(Dataset[Sample]):
         reporting.on_error = REPORT
         return reporting
 
+    def deciding(self, on_error: str) -> "SOUSADataset":
+        """Return this dataset with another choice about what is broken.
+
+        Raises:
+            ValueError: If `on_error` is not known.
+            BrokenRowError: If files were left out that may not be.
+        """
+        deciding = copy.copy(self)
+        deciding.on_error = check_on_error(on_error)
+        if on_error == "raise" and self.broken:
+            raise BrokenRowError(self.broken[0])
+        return deciding
+
     def blank(self) -> Sample:
         """Return a sample of no length, which gives an empty batch its types and shapes."""
         return {
@@ -182,51 +206,46 @@ class SOUSADataset(Dataset[Sample]):
         """Return the class of every row, by a label column or any column of strings.
 
         Returns:
-            Positions in a list of names, and that list: the classes that the data has, by the
-            order of the schema, or of the alphabet.
-
-        Raises:
-            ValueError: If there is no such column, it has nulls, or is not made of classes.
+            Positions in a list of names, and that list; see `classes_of`.
         """
-        if column not in self._source.declared.columns:
-            raise ValueError(
-                f"no column {column}, there are {', '.join(self._source.declared.columns)}"
-            )
-        stored = self._source.column(column).combine_chunks().dictionary_encode()
-        if stored.null_count:
-            raise ValueError(f"{column} is null in {stored.null_count} rows: filter them out first")
-        values = stored.dictionary.to_pylist()
-        if not all(isinstance(value, int | str) for value in values):
-            raise ValueError(f"{column} holds {stored.type.value_type}, not classes")
-        found = [str(self._source.declared.name(column, value)) for value in values]
-        order = CLASSES.get(column, ())
-        names = sorted(
-            set(found), key=lambda name: (order.index(name) if name in order else -1, name)
-        )
-        ids = np.array([names.index(name) for name in found], np.int64)
-        return ids[stored.indices.to_numpy()], names
+        return classes_of(self._source, column, skip_broken=self.on_error == "skip")
 
     def fingerprint(self) -> str:
         """Return a hash of the sample ids in stored order and of how the rows lie."""
-        ids = self._source.column("sample_id").to_pylist()
-        return blake2b(repr((self.layout, ids)).encode(), digest_size=8).hexdigest()
+        stored, _ = self._source.column("sample_id", skip_broken=self.on_error == "skip")
+        if pa.types.is_string(stored.type):
+            stored = stored.cast(pa.binary())  # which may be no UTF-8
+        described = repr((self.layout, stored.to_pylist()))
+        return blake2b(described.encode(), digest_size=8).hexdigest()
 
 
 def plain(tempo_bpm: float | None) -> int | float | None:
-    """Return a tempo as people write it: 120, 112.5."""
-    if tempo_bpm is not None and tempo_bpm == int(tempo_bpm):
-        return int(tempo_bpm)
-    return tempo_bpm
+    """Return a tempo as people write it: 120, 112.5.
+
+    Raises:
+        ValueError: If it is infinite or NaN.
+    """
+    if tempo_bpm is None:
+        return None
+    if not math.isfinite(tempo_bpm):
+        raise ValueError(f"tempo_bpm is {tempo_bpm}")
+    return int(tempo_bpm) if tempo_bpm == int(tempo_bpm) else tempo_bpm
 
 
-def check_positive(value: float | None, name: str) -> None:
+def check_positive(value: Any, name: str) -> None:
     """Refuse what is neither None nor a number above 0.
 
     Raises:
         ValueError: If it is not.
     """
-    if value is not None and not value > 0:
-        raise ValueError(f"{name} must be above 0 or None, got {value}")
+    if value is None:
+        return
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, SupportsFloat)
+        or not 0 < float(value) < math.inf
+    ):
+        raise ValueError(f"{name} must be a number above 0 or None, got {value!r}")
 
 
 def check_on_error(on_error: str) -> str:

@@ -22,16 +22,22 @@ class BrokenRow(NamedTuple):
 class BrokenRowError(ValueError):
     """A row that cannot be used, raised where the user iterates.
 
+    Args:
+        broken: Where it is and what is wrong, or the finished text, from which PyTorch makes the
+            error of a worker anew.
+
     Attributes:
-        broken: Where it is and what is wrong.
+        broken: Where it is and what is wrong; None where only the text is known.
     """
 
-    def __init__(self, broken: BrokenRow) -> None:
-        super().__init__(broken)
-        self.broken = broken
+    def __init__(self, broken: BrokenRow | str) -> None:
+        super().__init__(broken if isinstance(broken, str) else described(broken))
+        self.broken = None if isinstance(broken, str) else broken
 
-    def __str__(self) -> str:
-        file, row, sample_id, cause = self.broken
-        place = file if row is None else f"{file}, row {row}"
-        name = "" if sample_id is None else f", sample {sample_id}"
-        return f"{place}{name}: {cause}; repair it, or pass on_error='skip' to go on without it"
+
+def described(broken: BrokenRow) -> str:
+    """Return one line that says where a row is, what is wrong, and what can be done."""
+    file, row, sample_id, cause = broken
+    place = file if row is None else f"{file}, row {row}"
+    name = "" if sample_id is None else f", sample {sample_id}"
+    return f"{place}{name}: {cause}; repair it, or pass on_error='skip' to go on without it"

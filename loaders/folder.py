@@ -43,7 +43,17 @@ def with_splits(shards: Shards, split: str | None) -> Shards:
 
 
 def missing_shards(files: list[Path]) -> list[BrokenRow]:
-    """Return the files that the names of a split's other files promise, and that are not there."""
+    """Return the files that the names of a split's other files promise, and that are not there.
+
+    Raises:
+        ValueError: If the names promise different numbers of files.
+    """
+    numbers = sorted({name[3] for path in files if (name := SHARD.fullmatch(path.name))})
+    if len(numbers) > 1:
+        raise ValueError(
+            f"{files[0].parent} holds files of several builds of one split, -of-"
+            f"{' and -of-'.join(numbers)}: remove those of the older one"
+        )
     there = {path.name for path in files}
     promised = {
         path.with_name(f"{name[1]}-{number:05d}-of-{name[3]}.parquet")
@@ -81,6 +91,11 @@ def choose_config(
         raise ValueError(
             f"{where} has config {', '.join(sorted(there))}, {rate_hz} Hz needs config "
             f"{' or '.join(dict.fromkeys(wanted))}; name another one by config="
+        )
+    if config in CONFIGS and config not in CONFIG_RATES:
+        audible = ", ".join(name for name in CONFIG_RATES if name in there) or "none"
+        raise ValueError(
+            f"config {config} holds no audio; of those in {where} {audible} can be read"
         )
     if config not in there:
         raise ValueError(

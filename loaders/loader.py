@@ -1,7 +1,7 @@
 """The loader: batches in an order that can be named, stopped and taken up again."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Final
@@ -14,18 +14,16 @@ from sousa.loaders.collate import (
     check_length,
     collate_fixed_length,
     collate_variable_length,
-    emptied,
     moved,
 )
-from sousa.loaders.dataset import Sample, SOUSADataset, check_on_error
+from sousa.loaders.dataset import Sample, SOUSADataset
 from sousa.loaders.errors import BrokenRow, BrokenRowError
+from sousa.loaders.fetched import Collate, Fetched, Separate
 from sousa.loaders.samplers import BatchOrder, RowBatchSampler, StratifiedBatchSampler
 from sousa.loaders.source import Data
 
 STATE_VERSION: Final = 1
 """Counts up when the meaning of a state changes."""
-
-Collate = Callable[[Sequence[Sample]], Batch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +41,6 @@ class Stats:
     skipped: tuple[BrokenRow, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Fetched:
-    """What a worker hands over: a batch, how many clips are in it, and what is not."""
-
-    batch: Batch
-    clips: int
-    broken: list[BrokenRow]
-
-
-@dataclass(frozen=True, slots=True)
-class _Collate:
-    """Separates broken rows from samples where they are read, in a worker or not."""
-
-    collate: Collate
-    blank: Sample
-
-    def __call__(self, found: Sequence[Sample | BrokenRow]) -> _Fetched:
-        broken = [row for row in found if isinstance(row, BrokenRow)]
-        samples = [row for row in found if not isinstance(row, BrokenRow)]
-        batch = self.collate(samples) if samples else emptied(self.collate([self.blank]))
-        return _Fetched(batch, len(samples), broken)
-
-
 class Loader(DataLoader[Sample]):
     """A DataLoader that knows where it is.
 
@@ -74,10 +49,9 @@ class Loader(DataLoader[Sample]):
     `create_dataloader` makes one.
 
     Args:
-        dataset: What to read.
+        dataset: What to read; its `on_error` holds for the loader.
         order: Its batches.
         collate: Makes a batch of samples.
-        on_error: `raise` or `skip`.
         device: Where batches go; None leaves them in memory.
         options: Passed on to `torch.utils.data.DataLoader`.
     """
@@ -88,17 +62,15 @@ class Loader(DataLoader[Sample]):
         order: BatchOrder,
         collate: Collate,
         *,
-        on_error: str = "raise",
         device: torch.device | None = None,
         **options: Any,
     ) -> None:
         super().__init__(
             dataset.reporting(),
             batch_sampler=order,
-            collate_fn=_Collate(collate, dataset.blank()),
+            collate_fn=Separate(collate, dataset.blank()),
             **options,
         )
-        self._on_error = on_error
         self._dataset = dataset
         self._order = order
         self._device = device
@@ -109,20 +81,20 @@ class Loader(DataLoader[Sample]):
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         """Begin a pass: the batches of one epoch, or the rest of them after a resume."""
-        self._place = self._order.place
-        return self._pass(super().__iter__())
+        epoch, first = self._place = self._order.place
+        found = super().__iter__()
+        self._order.seek(epoch + 1)  # now, though without workers nothing was drawn yet
+        return self._pass(found, epoch, first)
 
-    def _pass(self, found: Iterator[_Fetched]) -> Iterator[Batch]:
-        epoch, first = self._place
+    def _pass(self, found: Iterator[Fetched], epoch: int, first: int) -> Iterator[Batch]:
         for place, fetched in enumerate(found, start=first + 1):
-            if fetched.broken and self._on_error == "raise":
+            if fetched.broken and self._dataset.on_error == "raise":
                 raise BrokenRowError(fetched.broken[0])
             self._skipped.update(dict.fromkeys(fetched.broken))
             self._batches += 1
             self._clips += fetched.clips
             self._place = (epoch, place)
             yield moved(fetched.batch, self._device)
-        self._place = (epoch + 1, 0)
 
     @cached_property
     def _key(self) -> dict[str, Any]:
@@ -147,12 +119,14 @@ class Loader(DataLoader[Sample]):
         """Let the next pass begin where a state was taken, with any number of workers.
 
         Raises:
-            ValueError: If the state is of other data or of another order.
+            ValueError: If the state is not whole, of other data or of another order.
         """
         if state.get("version") != STATE_VERSION:
             raise ValueError(
                 f"a state of version {STATE_VERSION} is needed, got {state.get('version')}"
             )
+        if lacking := [name for name in ("epoch", "batch", "of") if name not in state]:
+            raise ValueError(f"the state lacks {', '.join(lacking)}: it is no whole state_dict()")
         theirs = state["of"]
         names = sorted(self._key.keys() | theirs.keys())
         changed = [
@@ -194,6 +168,7 @@ def create_dataloader(  # noqa: PLR0913 - the contract
 
     The order is a function of `seed` and epoch, never of `num_workers`. Every rank has the same
     number of batches, and together they have every row once (but see `stratify`, `drop_last`).
+    It also follows how rows are grouped in files, so it differs between `audio` and `audio_16k`.
 
     Args:
         dataset: A `SOUSADataset`, or what makes one with its defaults.
@@ -220,9 +195,13 @@ def create_dataloader(  # noqa: PLR0913 - the contract
 
     Raises:
         ValueError: If an argument is not as above.
+        TypeError: If `dataset` or `weights` is of another type.
+        BrokenRowError: If files cannot be read, with `on_error="raise"`.
     """
     if not isinstance(dataset, SOUSADataset):
-        dataset = SOUSADataset(dataset)
+        dataset = SOUSADataset(dataset, on_error="raise" if on_error is None else on_error)
+    if on_error is not None:
+        dataset = dataset.deciding(on_error)
     if stratify is None and (weights is not None or policy != "oversample"):
         raise ValueError("weights and policy need stratify=, the column of their classes")
     if stratify is not None and not shuffle:
@@ -254,7 +233,6 @@ def create_dataloader(  # noqa: PLR0913 - the contract
         dataset,
         order,
         choose_collate(collate_fn, fixed_length),
-        on_error=check_on_error(on_error or dataset.on_error),
         device=choose_device(device),
         num_workers=choose_workers(num_workers),
         pin_memory=pin_memory and torch.cuda.is_available(),

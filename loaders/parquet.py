@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -16,6 +17,9 @@ from sousa.loaders.rows import Declared, Rows, check_columns
 
 CACHE_BYTES: Final = 256 * 2**20
 """Row groups that a process keeps for the next rows."""
+
+FAILURES: Final = (pa.ArrowException, OSError)
+"""What reading a damaged file raises."""
 
 WINDOW_BYTES: Final = CACHE_BYTES // 2
 """Row groups that a shuffle mixes: half of the cache, so that windows can follow each other."""
@@ -32,7 +36,7 @@ class ParquetSource:
     Attributes:
         layout: How the rows lie.
         declared: What the files declare about their columns.
-        broken: Files that were left out.
+        broken: Files that could not be read, with `skip_broken`.
 
     Raises:
         BrokenRowError: If a file cannot be opened.
@@ -45,6 +49,7 @@ class ParquetSource:
         self._columns = columns
         self._groups: list[tuple[Path, int, int]] = []  # file, row group, its first row in the file
         self._bytes: dict[Path, int] = {}
+        self._file_rows: list[int] = []
         self.broken: list[BrokenRow] = []
         self.declared = Declared((), {}, None)
         sizes: list[int] = []
@@ -52,10 +57,8 @@ class ParquetSource:
         for path in files:
             try:
                 footer = self._open(path).metadata
-            except BrokenRowError as error:
-                if not skip_broken:
-                    raise
-                self.broken.append(error.broken)
+            except FAILURES as error:
+                self._leave_out(path, error, skip_broken=skip_broken)
                 continue
             self._describe(path, footer.schema.to_arrow_schema())
             groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
@@ -63,6 +66,7 @@ class ParquetSource:
             firsts = np.cumsum([0, *rows])[:-1].tolist()
             self._groups += [(path, number, first) for number, first in enumerate(firsts)]
             sizes += rows
+            self._file_rows.append(sum(rows))
             largest = max([largest, *(group.total_byte_size for group in groups)])
         self.layout = Layout(tuple(sizes), max(2, WINDOW_BYTES // largest))
         self._ends = np.cumsum(sizes, dtype=np.int64)
@@ -76,6 +80,14 @@ class ParquetSource:
             raise ValueError(f"{path} declares other labels or another rate than the files before")
         self.declared = declared
         self._bytes[path] = path.stat().st_size
+
+    def _leave_out(self, path: Path, error: Exception, *, skip_broken: bool) -> None:
+        """Note a file that cannot be read, or raise."""
+        broken = unreadable(path, error)
+        if not skip_broken:
+            raise BrokenRowError(broken) from error
+        if broken not in self.broken:
+            self.broken.append(broken)
 
     def _reset(self) -> None:
         self._cache: OrderedDict[int, Rows] = OrderedDict()
@@ -97,19 +109,41 @@ class ParquetSource:
 
     def rows(self, indices: Sequence[int]) -> list[dict[str, Any] | BrokenRow]:
         """Return some rows, in the order of `indices`; broken ones say what is wrong."""
-        found: dict[int, dict[str, Any] | BrokenRow] = {}
-        for index in sorted(set(indices)):  # group by group, whatever the cache holds
-            group, row = self._locate(index)
-            try:
-                found[index] = self._group(group)[row]
-            except BrokenRowError as error:
-                found[index] = error.broken._replace(row=self.where(index)[1])
+        # Sorted, they come group by group, whatever the cache holds.
+        found = {index: self._row(index) for index in sorted(set(indices))}
         return [found[index] for index in indices]
 
-    def column(self, name: str) -> pa.ChunkedArray:
-        """Return one column of all rows, and read nothing else."""
-        read = [self._read(path, None, [name]).column(name) for path in self._bytes]
-        return pa.chunked_array([chunk for column in read for chunk in column.chunks] or [[]])
+    def _row(self, index: int) -> dict[str, Any] | BrokenRow:
+        group, row = self._locate(index)
+        path, _, first = self._groups[group]
+        try:
+            return self._group(group)[row]
+        except FAILURES as error:
+            return unreadable(path, error)._replace(row=first + row)
+        except ValueError as error:
+            return BrokenRow(str(path), first + row, None, str(error))
+
+    def column(
+        self, name: str, *, skip_broken: bool = False
+    ) -> tuple[pa.ChunkedArray, npt.NDArray[np.bool_]]:
+        """Return one column of all rows, and which rows could be read; the others are null.
+
+        Raises:
+            BrokenRowError: If a file cannot be read, without `skip_broken`.
+        """
+        found: list[pa.ChunkedArray | None] = []
+        for path in self._bytes:
+            try:
+                found.append(self._read(path, None, [name]).column(name))
+            except FAILURES as error:
+                self._leave_out(path, error, skip_broken=skip_broken)
+                found.append(None)
+        kind = next((column.type for column in found if column is not None), pa.null())
+        chunks: list[pa.Array] = []
+        for column, rows in zip(found, self._file_rows, strict=True):
+            chunks += [pa.nulls(rows, kind)] if column is None else column.chunks
+        read = np.array([column is not None for column in found], bool)
+        return pa.chunked_array(chunks, kind), np.repeat(read, self._file_rows)
 
     def _locate(self, index: int) -> tuple[int, int]:
         group = int(np.searchsorted(self._ends, index, side="right"))
@@ -132,24 +166,18 @@ class ParquetSource:
     def _read(self, path: Path, group: int | None, columns: list[str]) -> pa.Table:
         """Return some columns of one row group, or of the whole file."""
         file = self._open(path)
-        try:
-            if group is None:
-                return file.read(columns, use_threads=False)
-            return file.read_row_group(group, columns, use_threads=False)
-        except (pa.ArrowException, OSError) as error:
-            raise unreadable(path, error) from error
+        if group is None:
+            return file.read(columns, use_threads=False)
+        return file.read_row_group(group, columns, use_threads=False)
 
     def _open(self, path: Path) -> pq.ParquetFile:
         """Return a file, its size as it was: reading a map beyond its end kills the process."""
-        try:
-            if self._bytes.get(path, size := path.stat().st_size) != size:
-                raise OSError(f"changed from {self._bytes[path]} to {size} bytes")
-            return pq.ParquetFile(path, memory_map=True)
-        except (pa.ArrowException, OSError) as error:
-            raise unreadable(path, error) from error
+        if self._bytes.get(path, size := path.stat().st_size) != size:
+            raise OSError(f"changed from {self._bytes[path]} to {size} bytes")
+        return pq.ParquetFile(path, memory_map=True)
 
 
-def unreadable(path: Path, error: Exception) -> BrokenRowError:
-    """Return the error that says why a file cannot be read."""
+def unreadable(path: Path, error: Exception) -> BrokenRow:
+    """Return why a file cannot be read."""
     reason = " ".join(str(error).split()).rstrip(".")
-    return BrokenRowError(BrokenRow(str(path), None, None, f"not a whole Parquet file: {reason}"))
+    return BrokenRow(str(path), None, None, f"not a whole Parquet file: {reason}")

@@ -55,6 +55,8 @@ class Declared:
 class Rows:
     """The rows of one table, as plain Python values beside a view of each clip's bytes.
 
+    Values are made row by row, so that one that cannot be made spoils no other row.
+
     Args:
         table: Any number of rows. Its `audio`, where it has one, is `struct<bytes, path>`.
     """
@@ -62,32 +64,48 @@ class Rows:
     def __init__(self, table: pa.Table) -> None:
         self.nbytes: int = table.nbytes
         self._size: int = table.num_rows
-        self._values = {
-            name: table.column(name).to_pylist() for name in table.column_names if name != AUDIO
-        }
+        self._values = {name: table.column(name) for name in table.column_names if name != AUDIO}
         self._clips = pc.struct_field(table.column(AUDIO), "bytes")
 
     def __len__(self) -> int:
         return self._size
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Return one row; `audio` is a buffer of its bytes, None where there are none."""
-        row = {name: values[index] for name, values in self._values.items()}
+        """Return one row; `audio` is a buffer of its bytes, None where there are none.
+
+        Raises:
+            ValueError: If it holds text that is no UTF-8.
+        """
+        row = {name: value_of(values[index], name) for name, values in self._values.items()}
         row[AUDIO] = self._clips[index].as_buffer()
         return row
+
+
+def value_of(scalar: pa.Scalar, column: str) -> Any:
+    """Return a stored value as a Python value.
+
+    Raises:
+        ValueError: If it is text that is no UTF-8.
+    """
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{column} is not UTF-8: {error.object!r}") from error
 
 
 def check_columns(schema: pa.Schema, columns: tuple[str, ...], where: str) -> None:
     """Refuse a table that lacks what is to be read.
 
     Raises:
-        ValueError: If a column is missing or `audio` holds no encoded bytes.
+        ValueError: If a column is missing, or `audio` is to be read and holds no encoded bytes.
     """
     missing = [name for name in columns if name not in schema.names]
     if missing:
         raise ValueError(
             f"{where} has no column {', '.join(missing)}; it has {', '.join(schema.names)}"
         )
+    if AUDIO not in columns:
+        return
     kind = schema.field(AUDIO).type
     if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
         raise ValueError(f"{where}: audio must be struct<bytes, path>, is {kind}")

@@ -2,15 +2,33 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Any
+from operator import index
+from typing import Any, Protocol, SupportsIndex, runtime_checkable
 
+import datasets
 import numpy as np
 import torch.distributed
 from torch.utils.data import Sampler
 
-from sousa.loaders.dataset import SOUSADataset
-from sousa.loaders.layout import Indices
+from sousa.loaders.classes import UNREAD, classes_of
+from sousa.loaders.labels import CLASSES
+from sousa.loaders.layout import Indices, Layout
 from sousa.loaders.shares import POLICIES, Counts, Dealer, integer_shares, schedule
+from sousa.loaders.source import DatasetSource
+
+
+@runtime_checkable
+class Stored(Protocol):
+    """What an order needs to know of a `SOUSADataset`.
+
+    Attributes:
+        layout: How the rows lie.
+    """
+
+    layout: Layout
+
+    def classes(self, column: str) -> tuple[Indices, list[str]]:
+        """Return the class of every row, and the names of the classes."""
 
 
 class BatchOrder(Sampler[list[int]]):
@@ -31,12 +49,8 @@ class BatchOrder(Sampler[list[int]]):
     def __init__(
         self, batch_size: int, seed: int, rank: int | None = None, world_size: int | None = None
     ) -> None:
-        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
-            raise ValueError(f"batch_size must be an integer >= 1, got {batch_size!r}")
-        if seed < 0:
-            raise ValueError(f"seed must be >= 0, got {seed}")
-        self.size = batch_size
-        self.seed = seed
+        self.size = whole(batch_size, "batch_size", 1)
+        self.seed = whole(seed, "seed", 0)
         self.rank, self.world_size = ranks(rank, world_size)
         self.place = (0, 0)
 
@@ -48,14 +62,18 @@ class BatchOrder(Sampler[list[int]]):
         """Let the next pass begin at a batch of an epoch."""
         if epoch < 0 or not 0 <= batch <= len(self):
             raise ValueError(f"no batch {batch} in epoch {epoch}: an epoch has {len(self)} batches")
-        self.place = (epoch, batch)
+        self.place = (index(epoch), index(batch))
 
     def __iter__(self) -> Iterator[list[int]]:
-        """Yield the batches of the pass that `place` is at; the one after it is the next epoch."""
+        """Return the batches of the pass that `place` is at; the one after it is the next epoch."""
+        return self._begin(self.place)
+
+    def _begin(self, place: tuple[int, int]) -> Iterator[list[int]]:
         # Only what is really begun counts as a pass: DataLoader makes one iterator for nothing.
-        epoch, batch = self.place
-        self.place = (epoch + 1, 0)
-        yield from self.batches(epoch, batch)
+        # The very tuple: whoever has sought a place since then, even an equal one, has it kept.
+        if self.place is place:
+            self.place = (place[0] + 1, 0)
+        yield from self.batches(*place)
 
     @abstractmethod
     def batches(self, epoch: int, first: int = 0) -> Iterator[list[int]]:
@@ -89,7 +107,7 @@ class RowBatchSampler(BatchOrder):
 
     def __init__(  # noqa: PLR0913 - the options of a PyTorch sampler
         self,
-        dataset: SOUSADataset,
+        dataset: Stored,
         batch_size: int,
         drop_last: bool = False,  # noqa: FBT001, FBT002 - as in PyTorch
         *,
@@ -102,7 +120,8 @@ class RowBatchSampler(BatchOrder):
         self._layout = dataset.layout
         self._shuffle = shuffle
         self._drop_last = drop_last
-        self._bounds = step_bounds(len(dataset), batch_size, self.world_size, drop_last=drop_last)
+        rows = self._layout.rows
+        self._bounds = step_bounds(rows, self.size, self.world_size, drop_last=drop_last)
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[list[int]]:
         """Yield the batches of an epoch, from one of them on."""
@@ -128,7 +147,7 @@ class StratifiedBatchSampler(BatchOrder):
     or, as `batch_sampler`, into any DataLoader.
 
     Args:
-        dataset: What to read.
+        dataset: A `SOUSADataset`, or a `datasets.Dataset`.
         batch_size: Rows of a full batch.
         drop_last: Leave out the last step where its batches are not full.
         by: A label column, or any column of strings, such as `kit`.
@@ -142,11 +161,12 @@ class StratifiedBatchSampler(BatchOrder):
 
     Raises:
         ValueError: If an argument is not as above.
+        TypeError: If `dataset` or `weights` is of another type.
     """
 
     def __init__(  # noqa: PLR0913 - the contract
         self,
-        dataset: SOUSADataset,
+        dataset: Stored | datasets.Dataset,
         batch_size: int,
         drop_last: bool = False,  # noqa: FBT001, FBT002 - as in PyTorch
         *,
@@ -160,30 +180,31 @@ class StratifiedBatchSampler(BatchOrder):
         super().__init__(batch_size, seed, rank, world_size)
         if policy not in POLICIES:
             raise ValueError(f"policy must be one of {', '.join(POLICIES)}, got {policy!r}")
-        self._layout = dataset.layout
-        self._class_of, names = dataset.classes(by)
-        shares = integer_shares(names, weights)
+        if weights is not None and not isinstance(weights, Mapping):
+            raise TypeError(f"weights must map names of classes to shares, got {weights!r}")
+        self._layout, self._class_of, names = classified(dataset, by)
+        shares = integer_shares(names, weights, CLASSES.get(by, ()))
         self._used = np.flatnonzero(shares)
         self._counts = self._plan(shares[self._used], policy, drop_last=drop_last)
         self._key = {
             "stratify": by,
-            "weights": None if weights is None else dict(weights),
+            "weights": None if weights is None else {k: float(v) for k, v in weights.items()},
             "policy": policy,
             "drop_last": drop_last,
         }
 
     def _plan(self, shares: Counts, policy: str, *, drop_last: bool) -> Counts:
         """Return the class counts of every batch, `(steps, ranks, classes)`."""
-        sizes = np.bincount(self._class_of, minlength=len(self._used))[self._used]
-        if not len(sizes):
+        if not len(self._used):
             return np.empty((0, self.world_size, 0), np.int64)
+        sizes = np.bincount(self._class_of[self._class_of != UNREAD])[self._used]
         counts = schedule(sizes, Dealer(shares, self.size, self.world_size), self.size, policy)
         short = len(counts) > 0 and counts[-1, 0].sum() < self.size
         return counts[:-1] if drop_last and short else counts
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[list[int]]:
         """Yield the batches of an epoch, from one of them on."""
-        flat = self._counts.reshape(-1, len(self._used))
+        flat = self._counts.reshape(len(self) * self.world_size, len(self._used))
         ends = np.cumsum(flat, axis=0)
         rows = self._class_rows(epoch, ends[-1] if len(ends) else ends.sum(axis=0))
         for step in range(first, len(self)):
@@ -209,6 +230,34 @@ class StratifiedBatchSampler(BatchOrder):
     def key(self) -> dict[str, Any]:
         """Return what, beside the data, decides which rows are in which batch."""
         return super().key() | self._key
+
+
+def classified(dataset: Stored | datasets.Dataset, by: str) -> tuple[Layout, Indices, list[str]]:
+    """Return how the rows of a dataset lie, the class of each, and the names of the classes.
+
+    Raises:
+        TypeError: If the dataset has no classes to ask for.
+    """
+    if isinstance(dataset, datasets.Dataset):
+        source = DatasetSource(dataset, (by,), "datasets.Dataset")
+        return source.layout, *classes_of(source, by)
+    if not isinstance(dataset, Stored):
+        raise TypeError(
+            "batches are made of a SOUSADataset or a datasets.Dataset, "
+            f"got a {type(dataset).__name__}"
+        )
+    return dataset.layout, *dataset.classes(by)
+
+
+def whole(value: int, name: str, least: int) -> int:
+    """Return an integer of any library as a Python int.
+
+    Raises:
+        ValueError: If it is none, or too small.
+    """
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex) or index(value) < least:
+        raise ValueError(f"{name} must be an integer >= {least}, got {value!r}")
+    return index(value)
 
 
 def step_bounds(rows: int, batch_size: int, world_size: int, *, drop_last: bool) -> Indices:
@@ -242,4 +291,4 @@ def ranks(rank: int | None, world_size: int | None) -> tuple[int, int]:
         return 0, 1
     if rank is None or world_size is None or not 0 <= rank < world_size:
         raise ValueError(f"rank must be in [0, world_size), got {rank = }, {world_size = }")
-    return rank, world_size
+    return index(rank), index(world_size)

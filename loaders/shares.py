@@ -1,6 +1,6 @@
 """How many rows of each class go into each batch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from math import lcm
 from typing import Final
@@ -20,15 +20,19 @@ FINEST: Final = 1_000_000
 """Shares are whole multiples of one part in this many, so that counting is exact."""
 
 
-def integer_shares(names: Sequence[str], weights: Mapping[str, float] | None) -> Counts:
+def integer_shares(
+    names: Sequence[str], weights: Mapping[str, float] | None, known: Collection[str] = ()
+) -> Counts:
     """Return the shares of classes, as integers in proportion to their weights.
 
     Args:
         names: Classes that the data has.
         weights: A weight >= 0 for each of them; None makes them equal.
+        known: Further classes that may have a weight, though the data has none of their rows.
 
     Raises:
-        ValueError: If a class has no weight, a weight is negative, or all are zero.
+        ValueError: If a class has no weight, a weight is negative, all are zero, or there is no
+            such class.
 
     Examples:
         >>> integer_shares(["advanced", "beginner"], {"advanced": 0.5, "beginner": 1.5})
@@ -36,6 +40,11 @@ def integer_shares(names: Sequence[str], weights: Mapping[str, float] | None) ->
     """
     if weights is None:
         return np.ones(len(names), np.int64)
+    if unknown := [str(name) for name in weights if name not in (*names, *known)]:
+        raise ValueError(
+            f"weights must be for {', '.join(dict.fromkeys((*names, *known)))}; "
+            f"got one for {', '.join(unknown)}"
+        )
     given = [weights.get(name, -1.0) for name in names]
     if min(given, default=0) < 0 or max(given, default=1) <= 0 or not np.isfinite(given).all():
         raise ValueError(

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
 import datasets
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from sousa.loaders.errors import BrokenRow, BrokenRowError
@@ -33,7 +35,7 @@ class Source(Protocol):
     Attributes:
         layout: How the rows lie, and how many there are.
         declared: What is declared about the columns.
-        broken: Files that were left out when the source was opened.
+        broken: Files that could not be read.
     """
 
     layout: Layout
@@ -43,8 +45,10 @@ class Source(Protocol):
     def rows(self, indices: Sequence[int]) -> list[dict[str, Any] | BrokenRow]:
         """Return some rows, in the order of `indices`; broken ones say what is wrong."""
 
-    def column(self, name: str) -> pa.ChunkedArray:
-        """Return one column of all rows."""
+    def column(
+        self, name: str, *, skip_broken: bool = False
+    ) -> tuple[pa.ChunkedArray, npt.NDArray[np.bool_]]:
+        """Return one column of all rows, and which rows could be read; the others are null."""
 
     def where(self, index: int) -> tuple[str, int]:
         """Return the file that holds a row, and the row's position in it."""
@@ -73,13 +77,24 @@ class DatasetSource:
         self._name = name
 
     def rows(self, indices: Sequence[int]) -> list[dict[str, Any] | BrokenRow]:
-        """Return some rows, in the order of `indices`."""
+        """Return some rows, in the order of `indices`; broken ones say what is wrong."""
         rows = Rows(self._rows[list(indices)])
-        return [rows[position] for position in range(len(rows))]
+        found: list[dict[str, Any] | BrokenRow] = []
+        for position, index in enumerate(indices):
+            try:
+                found.append(rows[position])
+            except ValueError as error:
+                found.append(BrokenRow(*self.where(index), None, str(error)))
+        return found
 
-    def column(self, name: str) -> pa.ChunkedArray:
-        """Return one column of all rows."""
-        return self._all.select_columns([name])[:].column(name)
+    def column(
+        self,
+        name: str,
+        *,
+        skip_broken: bool = False,  # noqa: ARG002 - a mapped table has no files to skip
+    ) -> tuple[pa.ChunkedArray, npt.NDArray[np.bool_]]:
+        """Return one column of all rows, all of which could be read."""
+        return self._all.select_columns([name])[:].column(name), np.ones(self.layout.rows, bool)
 
     def where(self, index: int) -> tuple[str, int]:
         """Return the name of the dataset, and the row's position in it."""
@@ -108,6 +123,7 @@ def open_source(
     Raises:
         ValueError: If it holds no such split, config or column, or must be streamed.
         FileNotFoundError: If there is no such folder.
+        TypeError: If it is nothing of the kind.
         BrokenRowError: If a file cannot be opened.
     """
     if isinstance(data, datasets.IterableDataset | datasets.IterableDatasetDict):
@@ -121,12 +137,20 @@ def open_source(
         if split is not None or config is not None:
             raise ValueError("a datasets.Dataset is one split of one config: leave out both")
         return DatasetSource(data, columns, "datasets.Dataset")
+    if not isinstance(data, str | os.PathLike):
+        raise TypeError(
+            "rows come from a SOUSADataset (for create_dataloader), a folder, a Hub id, a "
+            f"datasets.Dataset or a DatasetDict, got a {type(data).__name__}"
+        )
     folder = Path(data)
     if folder.is_dir():
         return folder_source(folder, split, config, rate_hz, columns, skip_broken)
-    if isinstance(data, str) and HUB_ID.fullmatch(data):
-        return hub_source(data, split, config, rate_hz, columns)
-    raise FileNotFoundError(f"no folder {folder}, and no Hub id of the form org/name")
+    hub_id = isinstance(data, str) and HUB_ID.fullmatch(data)
+    if hub_id and not folder.parent.is_dir():  # else a file, or a mistyped path
+        return hub_source(str(data), split, config, rate_hz, columns)
+    raise FileNotFoundError(
+        f"no folder {folder}" + ("" if hub_id else ", and no Hub id of the form org/name")
+    )
 
 
 def folder_source(
@@ -156,8 +180,18 @@ def folder_source(
 def hub_source(
     name: str, split: str | None, config: str | None, rate_hz: int | None, columns: tuple[str, ...]
 ) -> DatasetSource:
-    """Return the rows of a dataset on the Hub, downloaded by `datasets`."""
-    there = datasets.get_dataset_config_names(name)
+    """Return the rows of a dataset on the Hub, downloaded by `datasets`.
+
+    Raises:
+        FileNotFoundError: If the Hub does not have it, or cannot be asked.
+    """
+    try:
+        there = datasets.get_dataset_config_names(name)
+    except OSError as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise FileNotFoundError(
+            f"no folder {name}, and as a dataset on the Hub it cannot be had: {reason}"
+        ) from error
     config = choose_config(there, config, rate_hz, name)
     return dict_source(datasets.load_dataset(name, config), split, columns, f"{name}/{config}")
 

@@ -1,5 +1,6 @@
 """What a model learns: one column, or several scores, as numbers."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -44,8 +45,8 @@ class Target:
     @classmethod
     def of(cls, target: str | Sequence[str]) -> "Target":
         """Return the target that a user named: one column, or a list of scores."""
-        if isinstance(target, str):
-            return cls((target,), ())
+        if isinstance(target, str) or not isinstance(target, Sequence):
+            return cls((str(target),), ())
         return cls(tuple(str(name) for name in target), (len(target),))
 
     @property
@@ -70,14 +71,10 @@ class Target:
         the row has none, and False in the mask.
 
         Raises:
-            ValueError: If the row's class is null or unknown.
+            ValueError: If the row's class is null or unknown, or a score beyond its range.
         """
         if not self.is_class:
-            values = [row[name] for name in self.columns]
-            scaled = [
-                torch.nan if value is None else value / SCORE_BEST[name]
-                for name, value in zip(self.columns, values, strict=True)
-            ]
+            scaled = [scaled_score(name, row[name]) for name in self.columns]
             label = torch.tensor(scaled, dtype=torch.float32).reshape(self.shape)
             return label, ~label.isnan()
         column = self.columns[0]
@@ -85,3 +82,17 @@ class Target:
         if name not in CLASSES[column]:
             raise ValueError(f"{column} must be one of {', '.join(CLASSES[column])}; is {name}")
         return CLASSES[column].index(name), torch.tensor(data=True)
+
+
+def scaled_score(name: str, value: float | None) -> float:
+    """Return a score as a share of its best value; NaN where there is none.
+
+    Raises:
+        ValueError: If it is below 0 or above its best value.
+    """
+    if value is None or math.isnan(value):
+        return math.nan
+    best = SCORE_BEST[name]
+    if not 0 <= value <= best:
+        raise ValueError(f"{name} must be in [0, {best}], is {value}")
+    return value / best

@@ -4,16 +4,20 @@ import json
 import multiprocessing
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import datasets
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from loader_data import doubled, ids_of, write_folder
+from torch.utils.data._utils.pin_memory import pin_memory
 
-from sousa.loaders import SOUSADataset, StratifiedBatchSampler, create_dataloader
+from sousa.loaders import BrokenRow, SOUSADataset, StratifiedBatchSampler, create_dataloader
 from sousa.loaders import collate_variable_length as collate
+from sousa.loaders.fetched import Fetched
 
 
 @pytest.fixture(scope="module")
@@ -236,3 +240,74 @@ def test_a_device_that_is_not_there_is_refused(dataset: SOUSADataset) -> None:
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="PyTorch sees no CUDA here"):
             loader_of(dataset, device="cuda")
+
+
+class Pinned(SimpleNamespace):
+    """A batch that knows whether it was pinned."""
+
+    def pin_memory(self) -> "Pinned":
+        return Pinned(pinned=True)
+
+
+def test_what_workers_hand_over_can_be_pinned() -> None:
+    fetched = Fetched({"waveforms": Pinned(pinned=False)}, 3, [BrokenRow("file", 1, None, "torn")])
+    pinned = pin_memory(fetched)
+    assert pinned == fetched._replace(batch={"waveforms": Pinned(pinned=True)})
+    assert isinstance(pinned, Fetched)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_pass_that_has_begun_is_not_disturbed(dataset: SOUSADataset, num_workers: int) -> None:
+    whole = loader_of(dataset)
+    epochs = [ids_of(whole) for _ in range(6)]
+    loader = loader_of(dataset, num_workers=num_workers)
+    first = iter(loader)
+    loader.set_epoch(5)
+    assert next(first)["sample_ids"] == epochs[0][0]
+    assert (loader.state_dict()["epoch"], loader.state_dict()["batch"]) == (0, 1)
+    second = iter(loader)
+    assert next(second)["sample_ids"] == epochs[5][0]
+    assert next(first)["sample_ids"] == epochs[0][1]
+    assert (loader.state_dict()["epoch"], loader.state_dict()["batch"]) == (0, 2)
+    assert [batch["sample_ids"] for batch in second] == epochs[5][1:]
+    assert (loader.state_dict()["epoch"], loader.state_dict()["batch"]) == (6, 0)
+    assert [batch["sample_ids"] for batch in first] == epochs[0][2:]
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_each_iterator_is_a_pass_with_any_number_of_workers(
+    dataset: SOUSADataset, num_workers: int
+) -> None:
+    loader = loader_of(dataset, num_workers=num_workers)
+    iterators = [iter(loader) for _ in range(2)]
+    whole = loader_of(dataset)
+    assert [next(iterator)["sample_ids"] for iterator in iterators] == [
+        next(iter(whole))["sample_ids"] for _ in range(2)
+    ]
+
+
+def test_a_state_that_is_not_whole_is_refused(dataset: SOUSADataset) -> None:
+    with pytest.raises(ValueError, match="the state lacks epoch, batch, of"):
+        loader_of(dataset).load_state_dict({"version": 1})
+
+
+def test_an_empty_dataset_yields_nothing(tmp_path: Path) -> None:
+    data = SOUSADataset(write_folder(tmp_path, {"train": 0}, ["audio_16k"], shards=1))
+    for options in ({}, {"stratify": "skill_tier"}, {"stratify": "kit"}):
+        loader = loader_of(data, **options)
+        assert len(loader) == 0
+        assert ids_of(loader) == []
+        assert loader.state_dict()["of"]["rows"] == 0
+
+
+def test_a_dataset_of_hugging_face_has_classes_too(dataset: SOUSADataset) -> None:
+    files = str(Path(dataset._source.where(0)[0]).parent / "*.parquet")
+    rows = datasets.Dataset.from_parquet(files, keep_in_memory=True)
+    labels = rows.remove_columns("audio")
+    sampler = StratifiedBatchSampler(labels, 8, by="kit")
+    used = [labels[row]["kit"] for batch in sampler for row in batch]
+    assert sorted(used) == ["maple"] * 13 + ["pad"] * 13
+    with pytest.raises(ValueError, match=r"datasets.Dataset has no column mood"):
+        StratifiedBatchSampler(labels, 8, by="mood")
+    with pytest.raises(TypeError, match=r"a folder, a Hub id, .*got a Subset"):
+        create_dataloader(torch.utils.data.Subset(dataset, [0, 1]))  # type: ignore[arg-type]

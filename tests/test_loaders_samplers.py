@@ -1,5 +1,6 @@
 """The laws of order: every row once, the same order for the same key, from any batch on."""
 
+import json
 from collections import Counter
 from types import SimpleNamespace
 from typing import Any
@@ -252,7 +253,7 @@ def test_another_seed_or_epoch_is_another_order() -> None:
     [
         ({"batch_size": 0}, "batch_size must be an integer >= 1, got 0"),
         ({"batch_size": 2.5}, r"batch_size must be an integer >= 1, got 2\.5"),
-        ({"seed": -1}, "seed must be >= 0, got -1"),
+        ({"seed": -1}, "seed must be an integer >= 0, got -1"),
         ({"rank": 2, "world_size": 2}, "rank must be in .* got rank = 2, world_size = 2"),
         ({"rank": 0}, "got rank = 0, world_size = None"),
         ({"policy": "guess"}, "policy must be one of oversample, undersample, got 'guess'"),
@@ -277,3 +278,48 @@ def test_weights_become_whole_shares() -> None:
     odd = integer_shares(names, {"a": np.pi, "b": np.e, "c": 1e-9})
     assert odd.min() > 0
     assert odd[0] / odd[1] == pytest.approx(np.pi / np.e, rel=1e-5)
+
+
+def test_an_empty_dataset_has_no_batches() -> None:
+    data = dataset([], group=1)
+    for kind in (RowBatchSampler, StratifiedBatchSampler):
+        assert over_ranks(kind, data, 2, batch_size=4) == [[], []]
+
+
+def test_weights_are_for_classes_that_there_are() -> None:
+    data = dataset([0, 1, 1])
+    with pytest.raises(ValueError, match=r"weights must be for class 0, .*; got one for novice"):
+        StratifiedBatchSampler(data, 2, weights={"class 0": 1, "class 1": 1, "novice": 1})
+    with pytest.raises(TypeError, match=r"weights must map names of classes to shares, got \[1, 1"):
+        StratifiedBatchSampler(data, 2, weights=[1, 1])  # type: ignore[arg-type]
+    # A class of the schema may have a weight where the data has none of its rows.
+    weights = {"class 0": 1, "class 1": 1, "beginner": 1}
+    assert len(StratifiedBatchSampler(data, 2, by="skill_tier", weights=weights)) == 2
+
+
+@pytest.mark.parametrize("kind", [RowBatchSampler, StratifiedBatchSampler])
+def test_numbers_of_numpy_are_numbers(kind: Any) -> None:
+    data = dataset([0, 1, 1, 0])
+    options: dict[str, Any] = {"rank": np.int64(0), "world_size": np.int64(1), "seed": np.int8(3)}
+    if kind is StratifiedBatchSampler:
+        options["weights"] = {"class 0": np.float32(1), "class 1": np.int64(2)}
+    sampler = kind(data, np.int64(2), **options)
+    assert json.loads(json.dumps(sampler.key())) == sampler.key()
+    sampler.seek(np.int64(1), np.int64(1))
+    assert json.dumps(sampler.place) == "[1, 1]"
+
+
+@pytest.mark.parametrize("kind", [RowBatchSampler, StratifiedBatchSampler])
+def test_a_pass_keeps_the_place_it_was_made_at(kind: Any) -> None:
+    data = dataset([row % 4 for row in range(40)])
+    sampler, other = kind(data, 8), kind(data, 8)
+    begun = iter(sampler)
+    sampler.set_epoch(0)
+    expected = list(other)
+    assert list(begun) == expected
+    assert list(sampler) == expected  # the epoch that was asked for is not used up
+
+
+def test_anything_else_is_no_dataset() -> None:
+    with pytest.raises(TypeError, match=r"of a SOUSADataset or a datasets\.Dataset, got a list"):
+        StratifiedBatchSampler([1, 2], 2)  # type: ignore[arg-type]

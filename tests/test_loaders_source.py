@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import huggingface_hub
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -164,9 +165,13 @@ def test_some_configs_and_splits_are_enough(tmp_path: Path) -> None:
         ({"split": "val"}, "split must be one of train, validation, test in .*, got 'val'"),
         ({"config": "audio_48k"}, "config must be one of audio, audio_16k in .*'audio_48k'"),
         ({"target": "loudness"}, "target must be one of skill_tier.*got loudness"),
-        ({"resample_rate": 0}, "resample_rate must be above 0"),
-        ({"max_length_sec": -1}, "max_length_sec must be above 0"),
+        ({"resample_rate": 0}, "resample_rate must be a number above 0 or None, got 0"),
+        ({"max_length_sec": -1}, "max_length_sec must be a number above 0"),
         ({"on_error": "ignore"}, "on_error must be one of raise, skip, got 'ignore'"),
+        ({"target": None}, "target must be one of skill_tier.*got None"),
+        ({"resample_rate": "16k"}, "resample_rate must be a number above 0 or None, got '16k'"),
+        ({"resample_rate": True}, "resample_rate must be a number above 0 or None, got True"),
+        ({"config": "midi_only"}, "midi_only holds no audio; of .* audio, audio_16k can be read"),
         ({"streaming": True}, "streaming comes with the next version"),
     ],
 )
@@ -178,6 +183,10 @@ def test_impossible_options_are_refused(folder: Path, options: Any, message: str
 def test_what_is_no_dataset_is_refused(tmp_path: Path, plain: datasets.DatasetDict) -> None:
     with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
         SOUSADataset(tmp_path / "nowhere")
+    with pytest.raises(TypeError, match=r"a folder, a Hub id, .*, got a list"):
+        SOUSADataset([1, 2])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="transform must be a function or None, got 3"):
+        SOUSADataset(plain["test"], transform=3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"is no built dataset.* but nothing; `sousa build`"):
         SOUSADataset(tmp_path)
     with pytest.raises(ValueError, match=r"streaming comes with the next version.*load it whole"):
@@ -191,7 +200,9 @@ def test_what_is_no_dataset_is_refused(tmp_path: Path, plain: datasets.DatasetDi
     write_folder(tmp_path, {"train": 1}, ["audio_16k", "labels_only"], shards=1)
     with pytest.raises(ValueError, match="44100 Hz needs config audio; name another"):
         SOUSADataset(tmp_path, resample_rate=44_100)
-    with pytest.raises(ValueError, match=r"train-00000-of-00001.parquet has no column audio"):
+    with pytest.raises(
+        ValueError, match=r"labels_only holds no audio; of .* audio_16k can be read"
+    ):
         SOUSADataset(tmp_path, config="labels_only")
 
 
@@ -290,6 +301,134 @@ def test_a_file_that_shrinks_meanwhile_is_an_error_and_no_crash(tmp_path: Path) 
     assert [entry.row for entry in sorted(loader.stats().skipped)] == [0, 1, 2, 3, 4, 5]
 
 
+def damage(path: Path) -> None:
+    """Zero all that lies before the footer; the size and the footer stay."""
+    content = path.read_bytes()
+    data = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    path.write_bytes(b"PAR1" + bytes(data - 4) + content[data:])
+
+
+@pytest.mark.parametrize("harm", [damage, Path.unlink])
+@pytest.mark.parametrize("options", [{}, {"stratify": "skill_tier"}, {"stratify": "kit"}])
+def test_files_that_are_lost_after_opening_are_skipped_everywhere(
+    tmp_path: Path, harm: Any, options: dict[str, Any]
+) -> None:
+    write_folder(tmp_path, {"train": 16}, ["audio_16k"], shards=2)
+    dataset = SOUSADataset(tmp_path)
+    lost, kept = sorted((tmp_path / "audio_16k").glob("*"))
+    harm(lost)
+    loader = create_dataloader(dataset, 4, num_workers=0, on_error="skip", **options)
+    used = [name for batch in loader for name in batch["sample_ids"]]
+    assert sorted(used) == [f"clip-{i:04d}" for i in range(8, 16)]
+    assert {entry.file for entry in loader.stats().skipped} == {str(lost)}
+    again = create_dataloader(dataset, 4, num_workers=0, on_error="skip", **options)
+    again.load_state_dict(loader.state_dict())
+    with pytest.raises(BrokenRowError, match="not a whole Parquet file"):
+        create_dataloader(dataset, 4, num_workers=0, **options).state_dict()
+    harm(kept)
+    with pytest.raises(ValueError, match=f"no file can be read for its kit; {lost}: not a whole"):
+        create_dataloader(dataset, on_error="skip", stratify="kit")
+
+
+def test_no_file_at_all_is_one_clear_error(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"train": 4}, ["audio_16k"], shards=1)
+    path = next((tmp_path / "audio_16k").iterdir())
+    path.write_bytes(b"")
+    loader = create_dataloader(tmp_path, on_error="skip", num_workers=0)
+    assert list(loader) == []
+    assert loader.state_dict()["of"]["rows"] == 0
+    with pytest.raises(ValueError, match=f"no file can be read for its kit; {path}: not a whole"):
+        create_dataloader(tmp_path, on_error="skip", stratify="kit")
+
+
+def test_the_loader_decides_about_broken_files(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"train": 8}, ["audio_16k"], shards=2)
+    torn = min((tmp_path / "audio_16k").glob("*"))
+    torn.write_bytes(b"")
+    loader = create_dataloader(tmp_path, num_workers=0, on_error="skip")
+    assert sum(len(batch["sample_ids"]) for batch in loader) == 4
+    dataset = SOUSADataset(tmp_path, on_error="skip")
+    assert [entry.file for entry in dataset.broken] == [str(torn)]
+    with pytest.raises(BrokenRowError, match=f"{torn}: not a whole Parquet file") as caught:
+        create_dataloader(dataset, on_error="raise")
+    assert caught.value.broken == dataset.broken[0]
+
+
+def test_a_broken_row_can_be_told_from_a_worker_of_any_loader(tmp_path: Path) -> None:
+    dataset = SOUSADataset(break_rows(tmp_path, {2: b""}))
+    loader = torch.utils.data.DataLoader(dataset, 4, num_workers=1, collate_fn=list)
+    with pytest.raises(BrokenRowError, match="row 2, sample clip-0002: audio is empty") as caught:
+        list(loader)
+    assert caught.value.broken is None
+    with pytest.raises(BrokenRowError) as caught:
+        dataset[2]
+    copied = pickle.loads(pickle.dumps(caught.value))
+    assert (str(copied), copied.broken) == (str(caught.value), caught.value.broken)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "cause"),
+    [
+        ("tempo_bpm", float("nan"), "tempo_bpm is nan"),
+        ("tempo_bpm", float("inf"), "tempo_bpm is inf"),
+        ("overall_score", float("inf"), r"overall_score must be in \[0, 100\], is inf"),
+        ("overall_score", -1.0, r"overall_score must be in \[0, 100\], is -1.0"),
+        ("overall_score", 100.5, r"overall_score must be in \[0, 100\], is 100.5"),
+        ("sample_id", None, "sample_id is null"),
+        ("skill_tier", None, "skill_tier is null"),
+        ("rudiment_slug", None, "rudiment_slug is null"),
+        ("sample_id", b"\xff", r"sample_id is not UTF-8: b'\\xff'"),
+    ],
+)
+def test_rows_with_impossible_values_are_broken_rows(
+    tmp_path: Path, column: str, value: Any, cause: str
+) -> None:
+    rows = table("audio_16k", [row("audio_16k", index) for index in range(6)])
+    at = rows.schema.get_field_index(column)
+    values = rows.column(column).to_pylist()
+    values[4] = value
+    kind = rows.schema.field(column).type
+    if isinstance(value, bytes):  # Arrow makes no such text, but takes over its bytes
+        texts = [text.encode() if isinstance(text, str) else text for text in values]
+        array = pa.Array.from_buffers(kind, 6, pa.array(texts, pa.binary()).buffers())
+    else:
+        array = pa.array(values, kind)
+    changed = rows.set_column(at, rows.schema.field(column), array)
+    path = tmp_path / "audio_16k" / "train-00000-of-00001.parquet"
+    write_shard(path, changed)
+    for data, place in ((tmp_path, str(path)), (datasets.Dataset(changed), "datasets.Dataset")):
+        dataset = SOUSADataset(data)
+        with pytest.raises(BrokenRowError, match=f"{place}, row 4.*: {cause}; repair"):
+            dataset[4]
+        loader = create_dataloader(dataset, 3, num_workers=0, on_error="skip")
+        assert sum(len(batch["sample_ids"]) for batch in loader) == 5
+        assert [entry.row for entry in loader.stats().skipped] == [4]
+        assert loader.state_dict()["epoch"] == 1
+
+
+def test_a_mistyped_folder_is_not_asked_of_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "file").touch()
+    for name in ("demo/tinyy", "demo/file"):
+        with pytest.raises(FileNotFoundError, match=f"^no folder {name}$"):
+            SOUSADataset(name)
+    with pytest.raises(FileNotFoundError, match=r"^no folder nobody/drums, and as a .* Hub .*nob"):
+        SOUSADataset("nobody/drums")
+
+
+def test_shards_of_two_builds_are_refused(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"train": 4}, ["audio_16k"], shards=1)
+    write_folder(tmp_path, {"train": 4}, ["audio_16k"], shards=2)
+    for on_error in ("raise", "skip"):
+        with pytest.raises(ValueError, match="several builds of one split, -of-00001 and -of-000"):
+            SOUSADataset(tmp_path, on_error=on_error)
+
+
 def test_rows_are_read_group_by_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work rather than time: a shuffled epoch reads each of the five row groups once."""
     write_folder(tmp_path, {"train": 34}, ["audio_16k"], shards=1)
@@ -331,7 +470,7 @@ def test_a_published_dataset_is_its_folder(
         assert source.declared.rate_hz == 16_000
     published = hub_source(str(built), "test", None, 16_000, columns)
     ids = [local[i]["sample_id"] for i in range(len(local))]
-    assert published.column("sample_id").to_pylist() == ids
+    assert published.column("sample_id")[0].to_pylist() == ids
 
 
 def test_a_built_folder_has_the_same_clips_in_both_audio_configs(built: Path) -> None:
