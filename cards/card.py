@@ -180,7 +180,7 @@ def command(plan: Mapping[str, Any]) -> str:
         return "# not recorded: the folder has no manifest.json"
     words = ["sousa", "build", "OUT"]
     if plan.get("soundfont_sha256"):
-        plan = {**plan, "kit": f"sf2:{plan.get('kit')}.sf2"}
+        plan = {**plan, "kit": f"{plan.get('kit')}.sf2"}
     for name, flag, unsaid in OPTIONS:
         value = plan.get(name)
         if value is not None and value != unsaid:

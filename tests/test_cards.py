@@ -195,3 +195,8 @@ def test_text_from_data_cannot_leave_its_cell(value: str):
         assert "|" not in shown.replace("\\|", "")
     assert "<" not in tables.text(value)
     assert "`" not in tables.code(value)[1:-1]
+
+
+def test_the_command_names_the_soundfont_that_was_played():
+    plan = {"players": 12, "kit": "sf2:TimGM6mb", "soundfont_sha256": "c5378b62"}
+    assert "--kit sf2:TimGM6mb.sf2" in card.command(plan)
