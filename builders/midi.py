@@ -12,9 +12,6 @@ from sousa.builders.schema import TICKS_PER_QUARTER
 SNARE: Final = 38
 """Acoustic Snare of the General MIDI percussion map."""
 
-DRUM_CHANNEL: Final = 9
-"""Channel 10 of General MIDI, counted from 0 as in the file."""
-
 LONGEST_TICKS: Final = 60
 """Length of a note that nothing follows: a thirty-second. Drums ignore it, piano rolls show it."""
 

@@ -65,11 +65,6 @@ class SoundFont:
             )
         _level(self)
 
-    @property
-    def name(self) -> str:
-        """Its name in the `kit` column, such as `sf2:FluidR3_GM`."""
-        return f"sf2:{Path(self.path).stem}"
-
 
 def render(strokes: Strokes, font: SoundFont, num_samples: int) -> NDArray[np.float32]:
     """Return dry mono audio of the strokes, `(num_samples,)` at 44.1 kHz.

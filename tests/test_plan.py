@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sousa.builders.plan import MOST_ROWS_PER_SHARD, PRESET_SIZES, ClipKey, Plan, make_plan
+from sousa.builders.plan import (
+    MOST_ROWS_PER_SHARD,
+    PRESET_SIZES,
+    ClipKey,
+    Plan,
+    kit_name,
+    make_plan,
+)
 from sousa.builders.rudiments import RUDIMENTS
 from sousa.builders.schema import SKILL_TIERS, SPLITS
 
@@ -135,3 +142,8 @@ def test_impossible_plans_are_refused(options: dict[str, object], message: str) 
 def test_an_unknown_preset_is_refused() -> None:
     with pytest.raises(ValueError, match=r"preset must be of tiny, .*; got 'huge'"):
         make_plan("huge", {})
+
+
+def test_a_soundfont_is_no_kit_of_ours_whatever_it_is_called() -> None:
+    assert kit_name("sf2:fonts/concert.sf2") == "sf2:concert"
+    assert kit_name("concert") == "concert"
