@@ -29,7 +29,11 @@ $(VENV)/dependencies: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install "pip>=25.1"
 	$(PIP) install --constraint constraints.txt torch numpy
-	$(PIP) install --constraint constraints.txt --no-deps torchcodec
+	$(PIP) install --constraint constraints.txt --no-deps torchcodec torchaudio \
+		lightning lightning-utilities torchmetrics
+	# torchaudio is for tests alone: beside a CPU torch its CUDA libraries cannot be loaded, nor need be.
+	$(BIN)/python -c "import torch; raise SystemExit(torch.version.cuda is None)" || \
+		rm -f $(VENV)/lib/python3*/site-packages/torchaudio/lib/*.so
 	touch $@
 
 # A strict editable install links single files, so a new module needs it anew.

@@ -2,25 +2,62 @@
 
 In reading order, which is the order in which data flows:
 
-    labels    schema                   -> label maps
-    errors    a broken row             -> one clear line
-    rows      an Arrow table           -> plain values
-    layout    groups of rows           -> a shuffled order
-    folder    a built folder           -> its Parquet files
-    parquet   Parquet files            -> rows by index
-    source    what the user has        -> rows by index
-    decode    encoded clips            -> waveforms
-    classes   one column               -> the class of every row
-    targets   columns                  -> labels
-    dataset   rows                     -> samples
-    collate   samples                  -> batches
-    fetched   samples and broken rows  -> a batch of what is whole
-    shares    classes                  -> counts for each batch
-    samplers  seed and epoch           -> batches of row numbers
-    loader    a dataset and an order   -> batches for training
+    labels      schema                   -> label maps
+    errors      a broken row             -> one clear line
+    rows        an Arrow schema          -> what it declares
+    targets     names of columns         -> what is learnt
+    checks      arguments                -> the same, or one clear line
+    labelling   label columns            -> labels of every row
+    chunks      rows read together       -> labels and encoded clips
+    kept        what was made last       -> what need not be made again
+
+    layout      groups of rows           -> a shuffled order
+    folder      a built folder           -> its Parquet files
+    values      a Parquet column         -> where each value is in the file
+    mapped      a Parquet file           -> columns, and clips where they are
+    parquet     Parquet files            -> rows by index
+    original    a folder as SOUSA's own  -> rows by index
+    pages       a stream                 -> rows, read again after a lost connection
+    shards      an IterableDataset       -> pieces that can be read in any order
+    windows     pieces                   -> shuffled windows of rows
+    streams     an IterableDataset       -> windows, from anywhere on
+    source      what the user has        -> rows by index, or a stream
+
+    filters     sample rates             -> a resampler's weights
+    resample    waveforms                -> waveforms at another rate
+    sound       samples                  -> what they are worth
+    wav, flac, sndfile: files            -> samples
+    decode      encoded clips            -> samples at the wanted rate
+    waves       samples                  -> scaled waveforms
+    classes     one column               -> the class of every row
+    samples     rows                     -> samples
+    lengths     durations or headers     -> samples of each waveform
+    dataset     what the user has        -> samples by index
+    collate     samples                  -> batches
+    buffers     used memory              -> memory for batches
+    fetched     jobs                     -> batches, written in place
+
+    shares      classes                  -> counts for each batch
+    samplers    seed and epoch           -> batches of row numbers
+    stratified  counts                   -> stratified batches
+    buckets     lengths                  -> batches of similar clips
+    held        windows                  -> rows that wait, by class
+    feeds       batches of row numbers   -> jobs
+    stream_feeds, stratified_feed, bucket_feed: a stream -> jobs
+
+    threads     jobs                     -> batches ahead, in order
+    workers     jobs                     -> batches from processes
+    finish      16-bit clips             -> waveforms, on any device
+    transfer    batches                  -> batches on a device, ahead
+    trainers    what trainers ask        -> epochs, ranks, devices
+    stats       batches                  -> figures
+    loader      what comes next          -> batches for training
+    arguments   what a user says         -> parts of a loader
+    create      what a user wants        -> a loader
 """
 
 from sousa.loaders.collate import collate_fixed_length, collate_variable_length
+from sousa.loaders.create import create_dataloader
 from sousa.loaders.dataset import SOUSADataset
 from sousa.loaders.errors import BrokenRow, BrokenRowError
 from sousa.loaders.labels import (
@@ -31,8 +68,9 @@ from sousa.loaders.labels import (
     SKILL_TIER_LABELS,
     SKILL_TIER_TO_ID,
 )
-from sousa.loaders.loader import Loader, Stats, create_dataloader
-from sousa.loaders.samplers import StratifiedBatchSampler
+from sousa.loaders.loader import Loader
+from sousa.loaders.stats import Stats
+from sousa.loaders.stratified import StratifiedBatchSampler
 
 __all__ = [
     "ID_TO_RUDIMENT",

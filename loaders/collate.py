@@ -38,7 +38,7 @@ def collate_variable_length(batch: Sequence[Sample], pad_value: float = 0.0) -> 
         >>> batch["labels"], batch["lengths"]
         (tensor([2, 2]), tensor([2, 3]))
     """
-    return stack(batch, max((len(sample["waveform"]) for sample in batch), default=0), pad_value)
+    return stack(batch, max((len(waveform_of(sample)) for sample in batch), default=0), pad_value)
 
 
 def collate_fixed_length(
@@ -78,12 +78,7 @@ def stack(batch: Sequence[Sample], length: int, pad_value: float) -> Batch:
     waveforms = torch.full((len(batch), length), pad_value, dtype=torch.float32)
     lengths = torch.empty(len(batch), dtype=torch.int64)
     for row, sample in enumerate(batch):
-        wave = sample["waveform"]
-        if wave.ndim != 1:
-            raise ValueError(
-                f"waveform of sample {sample['sample_id']} must be (T,), is {tuple(wave.shape)}; "
-                "for a transform that returns features, pass your own collate_fn"
-            )
+        wave = waveform_of(sample)
         size = min(len(wave), length)
         waveforms[row, :size] = wave[:size]
         lengths[row] = size
@@ -102,19 +97,30 @@ def stack(batch: Sequence[Sample], length: int, pad_value: float) -> Batch:
     }
 
 
+def waveform_of(sample: Sample) -> Tensor:
+    """Return a sample's waveform.
+
+    Raises:
+        TypeError: If it is no tensor.
+        ValueError: If it is not `(T,)`.
+    """
+    wave, name = sample["waveform"], sample["sample_id"]
+    if not isinstance(wave, Tensor):
+        raise TypeError(
+            f"waveform of sample {name} must be a tensor, is a {type(wave).__name__}: let the "
+            "transform return one, or pass your own collate_fn"
+        )
+    if wave.ndim != 1:
+        raise ValueError(
+            f"waveform of sample {name} must be (T,), is {tuple(wave.shape)}; "
+            "for a transform that returns features, pass your own collate_fn"
+        )
+    return wave
+
+
 def stack_labels(labels: Sequence[int | Tensor]) -> Tensor:
     """Return class ids as int64 `(B,)`, scores as float32 `(B,)` or `(B, k)`."""
     return torch.stack([torch.as_tensor(label) for label in labels])
-
-
-def moved(batch: Batch, device: torch.device | None) -> Batch:
-    """Return the batch with its tensors on a device."""
-    if device is None:
-        return batch
-    return {
-        name: value.to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
-        for name, value in batch.items()
-    }
 
 
 def emptied(batch: Batch) -> Batch:

@@ -1,34 +1,33 @@
 """Clips and labels by index, ready for PyTorch."""
 
 import copy
-import math
-from collections.abc import Callable, Sequence
-from hashlib import blake2b
-from typing import Any, Final, SupportsFloat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any, Final, SupportsIndex
 
-import numpy as np
-import pyarrow as pa
-import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
+from sousa.loaders.checks import check_choice, check_flag, check_function, check_positive
+from sousa.loaders.chunks import Listed, Pick, picks_of
 from sousa.loaders.classes import classes_of
-from sousa.loaders.decode import Wave, decode, normalize
+from sousa.loaders.decode import Decoder
 from sousa.loaders.errors import BrokenRow, BrokenRowError
-from sousa.loaders.layout import Indices
+from sousa.loaders.labelling import IDENTITY
+from sousa.loaders.layout import Indices, Layout
+from sousa.loaders.lengths import lengths_of
+from sousa.loaders.resample import check_resampler
 from sousa.loaders.rows import AUDIO
-from sousa.loaders.source import Data, open_source
+from sousa.loaders.samples import Sample, Samples, Transform
+from sousa.loaders.source import Data, Source, Wanted, is_stream, open_source
+from sousa.loaders.streams import Stream
 from sousa.loaders.targets import Target
-
-Sample = dict[str, Any]
-Transform = Callable[[torch.Tensor], torch.Tensor]
-
-IDENTITY: Final = ("sample_id", "skill_tier", "rudiment_slug", "tempo_bpm")
-"""Columns that every sample carries, whatever the target."""
+from sousa.loaders.waves import Waves
 
 ON_ERROR: Final = ("raise", "skip")
 
-REPORT: Final = "report"
-"""What our loader asks for: batches with broken rows in them, for it to decide about."""
+AHEAD: Final = 16
+"""Rows that are read at a time when a dataset is iterated."""
 
 
 class SOUSADataset(Dataset[Sample]):
@@ -41,8 +40,9 @@ class SOUSADataset(Dataset[Sample]):
     The order of work is: decode, mono, resample, peak-normalise, truncate, transform.
 
     Args:
-        data_dir: A folder that `sousa build` wrote, a Hub id `org/name`, or a `datasets.Dataset`
-            (or `DatasetDict`) that you have filtered, shuffled or concatenated as you like.
+        data_dir: A folder that `sousa build` wrote, a folder in the original SOUSA layout, a Hub
+            id `org/name`, or a `datasets.Dataset`, `IterableDataset` or a dict of them that you
+            have filtered, shuffled, mapped or concatenated as you like.
         split: `train`, `validation` or `test`; None is all that are there, in that order.
         target: `skill_tier`, `skill_tier_binary`, `rudiment_slug`, a score, or a list of scores.
             Classes are ids by the schema. Scores are scaled to [0, 1]; a missing one is NaN.
@@ -52,9 +52,11 @@ class SOUSADataset(Dataset[Sample]):
         normalize_audio: Scale each clip to a peak of 1.
         config: Which audio to read. None takes `audio_16k` for 16 kHz where it is there, else
             `audio`; both give the same samples up to 16-bit rounding.
-        streaming: Reserved for the next version.
+        streaming: Read a Hub id without downloading it first. The dataset is then a PyTorch
+            `IterableDataset`, as it is for an `IterableDataset` of yours.
         on_error: `raise` stops at a broken row, with its file, row, sample_id and cause. `skip`
             leaves it out of batches, and files that cannot be opened out of the dataset.
+        resampler: `soxr` (HQ), or `torchaudio` for what `torchaudio.transforms.Resample` makes.
 
     Attributes:
         num_classes: Classes of the target by the schema, whatever rows there are; None for scores.
@@ -80,32 +82,64 @@ class SOUSADataset(Dataset[Sample]):
         config: str | None = None,
         streaming: bool = False,
         on_error: str = "raise",
+        resampler: str = "soxr",
     ) -> None:
-        if streaming:
-            raise ValueError("streaming comes with the next version; for now leave out streaming=")
         check_positive(resample_rate, "resample_rate")
         check_positive(max_length_sec, "max_length_sec")
-        if transform is not None and not callable(transform):
-            raise TypeError(f"transform must be a function or None, got {transform!r}")
-        self.on_error = check_on_error(on_error)
-        self._target = Target.of(target)
-        self._rate_hz = resample_rate
-        self._max_sec = max_length_sec
-        self._transform = transform
-        self._normalize = normalize_audio
-        columns = tuple(dict.fromkeys((*IDENTITY, *self._target.columns, AUDIO)))
-        self._source = open_source(
-            data_dir, split, config, resample_rate, columns, skip_broken=on_error == "skip"
-        )
-        self.layout = self._source.layout
-        self.num_classes = self._target.num_classes
+        check_function(transform, "transform")
+        check_flag(normalize_audio, "normalize_audio")
+        check_flag(streaming, "streaming")
+        check_choice(on_error, "on_error", ON_ERROR)
+        self.on_error = on_error
+        check_resampler(resampler)
+        learnt = Target.of(target)
+        columns = tuple(dict.fromkeys((*IDENTITY, *learnt.columns, AUDIO)))
+        skip = on_error == "skip"
+        wanted = Wanted(split, config, resample_rate, streaming)
+        source = open_source(data_dir, wanted, columns, skip_broken=skip)
+        self._source = source.deciding(skip_broken=skip) if isinstance(source, Stream) else source
+        declared = source.declared
+        decoder = Decoder(resample_rate, declared.rate_hz, resampler)
+        waves = Waves(decoder, normalize_audio, max_length_sec)
+        self.samples = Samples(learnt, declared, waves, transform)
+        self.num_classes = learnt.num_classes
+
+    def __new__(cls, data_dir: Any = None, *_: Any, streaming: bool = False, **__: Any) -> Any:
+        """Return a dataset that PyTorch knows to iterate, where rows have no numbers."""
+        iterated = cls is SOUSADataset and (streaming or is_stream(data_dir))
+        return super().__new__(SOUSAStream if iterated else cls)
+
+    @property
+    def source(self) -> Source:
+        """Rows by index.
+
+        Raises:
+            TypeError: If this is a stream.
+        """
+        if isinstance(self._source, Stream):
+            raise TypeError("a stream has no row numbers: iterate it, or use create_dataloader")
+        return self._source
+
+    @property
+    def stream(self) -> Stream | None:
+        """Rows one after the other; None where they have numbers."""
+        return self._source if isinstance(self._source, Stream) else None
+
+    @property
+    def layout(self) -> Layout:
+        """How the rows lie."""
+        return self.source.layout
 
     def __len__(self) -> int:
-        return self.layout.rows
+        if not isinstance(self._source, Stream):
+            return self.layout.rows
+        if self._source.length is None:
+            raise TypeError("nobody knows how many rows this stream has before it was read")
+        return self._source.length
 
     @property
     def broken(self) -> tuple[BrokenRow, ...]:
-        """Files that could not be read, with `on_error="skip"`."""
+        """Files, or parts of a stream, that could not be read, with `on_error="skip"`."""
         return tuple(self._source.broken)
 
     def __getitem__(self, index: int) -> Sample:
@@ -120,15 +154,17 @@ class SOUSADataset(Dataset[Sample]):
             raise BrokenRowError(found)
         return found
 
-    def __getitems__(self, indices: Sequence[int]) -> list[Sample | BrokenRow]:
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
         """Return the samples of a batch; with `on_error="skip"` without the broken ones."""
-        found = self.fetch(indices)
+        return list(self._whole(self.fetch(indices)))
+
+    def _whole(self, found: Iterable[Sample | BrokenRow]) -> Iterator[Sample]:
+        """Yield what is not broken; raise at what is, unless it may be skipped."""
         for row in found:
-            if isinstance(row, BrokenRow) and self.on_error == "raise":
+            if not isinstance(row, BrokenRow):
+                yield row
+            elif self.on_error == "raise":
                 raise BrokenRowError(row)
-        if self.on_error == REPORT:
-            return found
-        return [row for row in found if not isinstance(row, BrokenRow)]
 
     def fetch(self, indices: Sequence[int]) -> list[Sample | BrokenRow]:
         """Return the samples of a batch, and in place of a broken one what is wrong with it.
@@ -138,47 +174,37 @@ class SOUSADataset(Dataset[Sample]):
         """
         rows = len(self)
         for index in indices:
+            if not isinstance(index, SupportsIndex):
+                raise TypeError(f"rows have whole numbers, got {index!r}")
             if not -rows <= index < rows:
                 raise IndexError(f"index must be in [{-rows}, {rows}), got {index}")
-        wanted = [index % rows for index in indices]
-        pairs = zip(wanted, self._source.rows(wanted), strict=True)
-        return [row if isinstance(row, BrokenRow) else self._sample(at, row) for at, row in pairs]
+        return [
+            self.samples.sample(pick) for pick in self.pick([index % rows for index in indices])
+        ]
 
-    def _sample(self, index: int, row: dict[str, Any]) -> Sample | BrokenRow:
-        declared = self._source.declared
-        try:
-            wave = self._waveform(row[AUDIO])
-            label, mask = self._target.label(row, declared)
-            named = {name: declared.name(name, row[name]) for name in IDENTITY[:3]}
-            if nulls := [name for name, value in named.items() if value is None]:
-                raise ValueError(f"{', '.join(nulls)} is null")
-            tempo_bpm = plain(row["tempo_bpm"])
-        except ValueError as error:
-            return BrokenRow(*self._source.where(index), row["sample_id"], str(error))
-        waveform = torch.from_numpy(wave)
-        return {
-            "waveform": self._transform(waveform) if self._transform else waveform,
-            "label": label,
-            "label_mask": mask,
-            **named,
-            "tempo_bpm": tempo_bpm,
-        }
+    def pick(self, indices: Sequence[int]) -> list[Pick | BrokenRow]:
+        """Return rows by their numbers, undecoded; broken ones say what is wrong."""
+        return self.source.pick(indices)
 
-    def _waveform(self, clip: Any) -> Wave:
-        # The peak is that of the whole clip, so only an unscaled waveform may be decoded in part.
-        needed = None if self._normalize else self._max_sec
-        wave, rate_hz = decode(clip, self._rate_hz, self._source.declared.rate_hz, needed)
-        if self._normalize:
-            wave = normalize(wave)
-        if self._max_sec is not None:
-            wave = wave[: round(self._max_sec * rate_hz)]
-        return np.ascontiguousarray(wave)
+    def stored(self) -> "SOUSADataset":
+        """Return this dataset with waveforms as they are stored, for a device to finish."""
+        stored = copy.copy(self)
+        waves = Waves(Decoder(None, self.samples.declared.rate_hz), normalize=False)
+        stored.samples = replace(self.samples, waves=waves)
+        return stored
 
-    def reporting(self) -> "SOUSADataset":
-        """Return this dataset, with what is wrong with broken rows in their place in batches."""
-        reporting = copy.copy(self)
-        reporting.on_error = REPORT
-        return reporting
+    def detached(self) -> "SOUSADataset":
+        """Return this dataset as workers need it, to whom rows of a stream are handed."""
+        if self.stream is None:
+            return self
+        detached = copy.copy(self)
+        del detached._source
+        return detached
+
+    def lengths(self) -> Indices:
+        """Return the samples that each waveform has at most, int64 `(rows,)`."""
+        skip = self.on_error == "skip"
+        return lengths_of(self.source, self.samples, skip_broken=skip)
 
     def deciding(self, on_error: str) -> "SOUSADataset":
         """Return this dataset with another choice about what is broken.
@@ -188,19 +214,13 @@ class SOUSADataset(Dataset[Sample]):
             BrokenRowError: If files were left out that may not be.
         """
         deciding = copy.copy(self)
-        deciding.on_error = check_on_error(on_error)
-        if on_error == "raise" and self.broken:
+        check_choice(on_error, "on_error", ON_ERROR)
+        deciding.on_error = on_error
+        if self.stream is not None:
+            deciding._source = self.stream.deciding(skip_broken=on_error == "skip")
+        elif on_error == "raise" and self.broken:
             raise BrokenRowError(self.broken[0])
         return deciding
-
-    def blank(self) -> Sample:
-        """Return a sample of no length, which gives an empty batch its types and shapes."""
-        return {
-            "waveform": torch.empty(0),
-            "label": self._target.missing,
-            "label_mask": torch.zeros(self._target.shape, dtype=torch.bool),
-            **dict.fromkeys(IDENTITY),
-        }
 
     def classes(self, column: str) -> tuple[Indices, list[str]]:
         """Return the class of every row, by a label column or any column of strings.
@@ -208,52 +228,30 @@ class SOUSADataset(Dataset[Sample]):
         Returns:
             Positions in a list of names, and that list; see `classes_of`.
         """
-        return classes_of(self._source, column, skip_broken=self.on_error == "skip")
+        return classes_of(self.source, column, skip_broken=self.on_error == "skip")
 
     def fingerprint(self) -> str:
-        """Return a hash of the sample ids in stored order and of how the rows lie."""
-        stored, _ = self._source.column("sample_id", skip_broken=self.on_error == "skip")
-        if pa.types.is_string(stored.type):
-            stored = stored.cast(pa.binary())  # which may be no UTF-8
-        described = repr((self.layout, stored.to_pylist()))
-        return blake2b(described.encode(), digest_size=8).hexdigest()
+        """Return a hash that tells other data, or the same rows in other places."""
+        return self._source.fingerprint()
 
 
-def plain(tempo_bpm: float | None) -> int | float | None:
-    """Return a tempo as people write it: 120, 112.5.
+class SOUSAStream(SOUSADataset, IterableDataset[Sample]):
+    """A `SOUSADataset` that is iterated: `SOUSADataset` makes one of a stream.
 
-    Raises:
-        ValueError: If it is infinite or NaN.
+    A plain PyTorch DataLoader may have it; each of its workers then yields its share of the rows.
     """
-    if tempo_bpm is None:
-        return None
-    if not math.isfinite(tempo_bpm):
-        raise ValueError(f"tempo_bpm is {tempo_bpm}")
-    return int(tempo_bpm) if tempo_bpm == int(tempo_bpm) else tempo_bpm
 
+    def __iter__(self) -> Iterator[Sample]:
+        """Yield all samples in stored order, broken rows by `on_error`."""
+        worker = get_worker_info()
+        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        for pick in islice(self._picks(), first, None, step):
+            yield from self._whole([self.samples.sample(pick)])
 
-def check_positive(value: Any, name: str) -> None:
-    """Refuse what is neither None nor a number above 0.
-
-    Raises:
-        ValueError: If it is not.
-    """
-    if value is None:
-        return
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, SupportsFloat)
-        or not 0 < float(value) < math.inf
-    ):
-        raise ValueError(f"{name} must be a number above 0 or None, got {value!r}")
-
-
-def check_on_error(on_error: str) -> str:
-    """Return `on_error` if it is known.
-
-    Raises:
-        ValueError: If it is not.
-    """
-    if on_error not in ON_ERROR:
-        raise ValueError(f"on_error must be one of {', '.join(ON_ERROR)}, got {on_error!r}")
-    return on_error
+    def _picks(self) -> Iterator[Pick | BrokenRow]:
+        if self.stream is None:
+            for first in range(0, len(self), AHEAD):
+                yield from self.pick(range(first, min(first + AHEAD, len(self))))
+        else:
+            for window in self.stream.windows(0, 0, shuffle=False):
+                yield from picks_of(window.table, Listed(window.rows))

@@ -1,131 +1,133 @@
-"""Encoded clips become waveforms: decode, mono, resample."""
+"""Encoded clips become samples: decode, mono, resample, cut."""
 
-import io
-import struct
-from typing import Final
+from dataclasses import dataclass
+from math import gcd
+from typing import Final, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 import soundfile
-import soxr
 
-Wave = npt.NDArray[np.float32]
-
-RESAMPLER: Final = "HQ"
-"""Quality of soxr: flat to 7 kHz, aliases below -140 dB. The same that prepares `audio_16k`."""
+from sousa.loaders.chunks import Clip
+from sousa.loaders.flac import read_flac
+from sousa.loaders.resample import Resample, resampled_length, resampler
+from sousa.loaders.sndfile import opened, read
+from sousa.loaders.sound import MOST_PER_BYTE, Sound, floating
+from sousa.loaders.wav import read_pcm16
 
 MARGIN_SEC: Final = 0.1
 """Audio that is decoded beyond a cut, so that the resampler's filter never sees the cut."""
 
-FULL_SCALE: Final = np.float32(1 / 32768)
-"""Value of one step of 16-bit audio, as soundfile and the builders have it."""
+
+class Cut(NamedTuple):
+    """A part of a clip.
+
+    Attributes:
+        length_sec: How long it is; shorter clips are left whole.
+        share: Where it begins: 0 at the clip's start, just below 1 so that it ends with the clip.
+    """
+
+    length_sec: float
+    share: float = 0.0
 
 
-def decode(
-    clip: pa.Buffer | bytes | None,
-    rate_hz: int | None = None,
-    declared_hz: int | None = None,
-    max_sec: float | None = None,
-) -> tuple[Wave, int]:
-    """Return a clip's waveform, the mean of its channels, and its rate.
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """Makes waveforms of encoded clips.
 
-    Args:
-        clip: An encoded audio file: WAV, FLAC, or whatever else libsndfile reads.
+    Attributes:
         rate_hz: Rate to resample to; None keeps the stored rate.
-        declared_hz: Rate that the clip should be stored at; None accepts any.
-        max_sec: Length that is needed; what lies beyond it may or may not be returned.
+        declared_hz: Rate that clips should be stored at; None accepts any.
+        resampler: `soxr` or `torchaudio`.
+    """
 
-    Returns:
-        The waveform, float32 of shape `(T,)`, and its rate in Hz.
+    rate_hz: int | None = None
+    declared_hz: int | None = None
+    resampler: str = "soxr"
+
+    def decode(self, clip: Clip | None, cut: Cut | None = None) -> Sound:
+        """Return a clip's waveform, the mean of its channels.
+
+        Args:
+            clip: An encoded audio file: WAV, FLAC, or whatever else libsndfile reads.
+            cut: What is needed of it; where the format allows, nothing else is decoded.
+
+        Raises:
+            ValueError: If there is no audio in it, it is damaged, or its rate is not as declared.
+        """
+        if clip is None:
+            raise ValueError("audio is null")
+        if len(clip) == 0:
+            raise ValueError("audio is empty: 0 bytes")
+        sound = read_pcm16(clip) or (read_flac(clip) if cut is None else None)
+        if sound is not None:
+            self._check(len(sound.samples), sound.rate_hz)
+            if cut is None and self.rate_hz in (None, sound.rate_hz):
+                return sound
+            part = self._part(len(sound.samples), sound.rate_hz, cut)
+            return self._resampled(sound._replace(samples=sound.samples[part.read]), part)
+        try:
+            with opened(clip) as file:
+                if file.frames > MOST_PER_BYTE * len(clip):
+                    raise ValueError(f"audio claims {file.frames} samples in {len(clip)} bytes")
+                self._check(file.frames, file.samplerate)
+                part = self._part(file.frames, file.samplerate, cut)
+                sound = Sound(read(file, part.read), 1.0, file.samplerate, len(clip))
+                return self._resampled(sound, part)
+        except soundfile.LibsndfileError as error:
+            reason = error.error_string.removeprefix("Error : ").rstrip(".")
+            raise ValueError(f"audio cannot be decoded: {reason}") from error
+
+    def _check(self, frames: int, rate_hz: int) -> None:
+        if self.declared_hz is not None and rate_hz != self.declared_hz:
+            raise ValueError(
+                f"audio is stored at {rate_hz} Hz, the column declares {self.declared_hz} Hz "
+                "(choose the rate by resample_rate, not by cast_column)"
+            )
+        if frames == 0:
+            raise ValueError("audio is empty: 0 samples")
+
+    def _part(self, frames: int, rate_hz: int, cut: Cut | None) -> "Part":
+        to_hz = self.rate_hz or rate_hz
+        whole = resampled_length(frames, rate_hz, to_hz, self.resampler)
+        wanted = whole if cut is None else round(cut.length_sec * to_hz)
+        if cut is None or wanted >= whole:
+            return Part(slice(0, frames), slice(0, whole))
+        first = int(cut.share * (whole - wanted + 1))
+        if to_hz == rate_hz:
+            return Part(slice(first, first + wanted), slice(0, wanted))
+        # The filter begins at a sample before and after which both rates have whole samples.
+        up, down = to_hz // gcd(rate_hz, to_hz), rate_hz // gcd(rate_hz, to_hz)
+        block = max(0, first - round(MARGIN_SEC * to_hz)) // up
+        end = round((first + wanted) / to_hz * rate_hz + MARGIN_SEC * rate_hz)
+        read = slice(block * down, min(end, frames))
+        return Part(read, slice(first - block * up, first - block * up + wanted))
+
+    def _resampled(self, sound: Sound, part: "Part") -> Sound:
+        if self.rate_hz is None or self.rate_hz == sound.rate_hz:
+            return sound
+        resample: Resample = resampler(self.resampler)
+        wave = resample(floating(sound), sound.rate_hz, self.rate_hz)[part.keep]
+        return Sound(wave, 1.0, self.rate_hz, sound.nbytes)
+
+
+class Part(NamedTuple):
+    """What is read of a clip, and what is kept of it after resampling."""
+
+    read: slice
+    keep: slice
+
+
+def frames_of(clip: Clip | None) -> tuple[int, int]:
+    """Return how many frames a clip says that it has, and its rate in Hz.
 
     Raises:
-        ValueError: If there is no audio in it, it is damaged, or its rate is not as declared.
+        ValueError: If it is no audio file.
     """
-    if clip is None:
-        raise ValueError("audio is null")
-    if len(clip) == 0:
-        raise ValueError("audio is empty: 0 bytes")
-    wave, stored_hz = read_pcm16(clip) or read_any(clip, max_sec)
-    if declared_hz is not None and stored_hz != declared_hz:
-        raise ValueError(
-            f"audio is stored at {stored_hz} Hz, the column declares {declared_hz} Hz "
-            "(choose the rate by resample_rate, not by cast_column)"
-        )
-    if len(wave) == 0:
-        raise ValueError("audio is empty: 0 samples")
-    if max_sec is not None:
-        wave = wave[: round((max_sec + MARGIN_SEC) * stored_hz)]
-    if rate_hz is None or rate_hz == stored_hz:
-        return wave, stored_hz
-    return soxr.resample(wave, stored_hz, rate_hz, quality=RESAMPLER), rate_hz
-
-
-def read_pcm16(clip: pa.Buffer | bytes) -> tuple[Wave, int] | None:
-    """Return mono waveform and rate of a 16-bit PCM WAV file, straight from its bytes.
-
-    Chunks and fields are those of Microsoft's "Multimedia Programming Interface and Data
-    Specifications 1.0" (1991). Any other file gives None: libsndfile knows more.
-
-    Raises:
-        ValueError: If the file ends before its data does.
-    """
-    view = memoryview(clip)
-    if bytes(view[:4]) != b"RIFF" or bytes(view[8:12]) != b"WAVE":
-        return None
-    channels = rate_hz = 0
-    at = 12
-    while at + 8 <= len(view):
-        name, size = struct.unpack_from("<4sI", view, at)
-        at += 8
-        if name == b"fmt " and size >= 16 and at + 16 <= len(view):
-            code, channels, rate_hz, _, _, bits = struct.unpack_from("<HHIIHH", view, at)
-            if (code, bits) != (1, 16) or channels == 0:
-                return None
-        elif name == b"data":
-            if not rate_hz or size == 0xFFFFFFFF:  # a stream that was never closed
-                return None
-            if at + size > len(view):
-                raise ValueError(f"WAV ends after {len(view) - at} of {size} bytes of audio")
-            samples = np.frombuffer(view[at : at + size], "<i2", size // (2 * channels) * channels)
-            return mono(samples.reshape(-1, channels) * FULL_SCALE), rate_hz
-        at += size + size % 2
-    return None
-
-
-def read_any(clip: pa.Buffer | bytes, max_sec: float | None = None) -> tuple[Wave, int]:
-    """Return mono waveform and rate of an audio file that libsndfile can read.
-
-    Args:
-        clip: The whole file.
-        max_sec: Length that is needed; a little more is decoded, the rest is not.
-
-    Raises:
-        ValueError: If it cannot be read, ends early, or holds NaN or infinite samples.
-    """
+    if clip is None or len(clip) == 0:
+        raise ValueError("no audio")
+    if sound := read_pcm16(clip):
+        return len(sound.samples), sound.rate_hz
     try:
-        with soundfile.SoundFile(io.BytesIO(clip)) as file:
-            frames = file.frames
-            if max_sec is not None:
-                frames = min(frames, round((max_sec + MARGIN_SEC) * file.samplerate))
-            samples = file.read(frames, dtype="float32", always_2d=True)
-            rate_hz = file.samplerate
+        with opened(clip) as file:
+            return file.frames, file.samplerate
     except soundfile.LibsndfileError as error:
-        reason = error.error_string.removeprefix("Error : ").rstrip(".")
-        raise ValueError(f"audio cannot be decoded: {reason}") from error
-    if len(samples) < frames:
-        raise ValueError(f"audio ends after {len(samples)} of {frames} samples")
-    if not np.isfinite(samples).all():
-        raise ValueError("audio holds NaN or infinite samples")
-    return mono(samples), rate_hz
-
-
-def mono(samples: Wave) -> Wave:
-    """Return the mean of the channels of `(T, channels)`, as `(T,)`."""
-    return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
-
-
-def normalize(wave: Wave) -> Wave:
-    """Return the waveform scaled to a peak of 1; silence stays silence."""
-    peak = max(float(wave.max()), -float(wave.min()))
-    return wave / np.float32(peak) if peak > 0 else wave
+        raise ValueError("no audio") from error

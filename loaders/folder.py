@@ -55,16 +55,16 @@ def missing_shards(files: list[Path]) -> list[BrokenRow]:
             f"{' and -of-'.join(numbers)}: remove those of the older one"
         )
     there = {path.name for path in files}
-    promised = {
-        path.with_name(f"{name[1]}-{number:05d}-of-{name[3]}.parquet")
-        for path in files
-        if (name := SHARD.fullmatch(path.name))
-        for number in range(int(name[3]))
-    }
+    splits = {name[1] for path in files if (name := SHARD.fullmatch(path.name))}
+    promised = [
+        f"{split}-{number:05d}-of-{numbers[0]}.parquet"
+        for split in sorted(splits)
+        for number in range(int(numbers[0]))
+    ]
     return [
-        BrokenRow(str(path), None, None, "the file is missing")
-        for path in sorted(promised)
-        if path.name not in there
+        BrokenRow(str(files[0].with_name(name)), None, None, "the file is missing")
+        for name in promised
+        if name not in there
     ]
 
 

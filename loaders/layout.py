@@ -28,9 +28,9 @@ class Layout:
     def shuffled(self, seed: int, epoch: int) -> Indices:
         """Return all rows in random order, each once.
 
-        Groups are permuted, then cut into windows of `open_groups`, and the rows of each window
-        are permuted. Rows of one window can be read with each group read once. Where all groups
-        fit in one window, this is a uniformly random permutation.
+        Groups are permuted, then cut into windows of at most `open_groups`, as equal as can be,
+        and the rows of each window are permuted. Rows of one window can be read with each group
+        read once. Where all groups fit in one window, this is a uniformly random permutation.
 
         Examples:
             >>> Layout((2, 2, 2)).shuffled(seed=0, epoch=0)  # one group after the other
@@ -40,10 +40,10 @@ class Layout:
         ends = np.cumsum(self.sizes, dtype=np.int64)
         groups = [np.arange(end - size, end) for end, size in zip(ends, self.sizes, strict=True)]
         shuffled = rng.permutation(len(groups))
-        windows = [
-            rng.permutation(
-                np.concatenate([groups[g] for g in shuffled[at : at + self.open_groups]])
-            )
-            for at in range(0, len(groups), self.open_groups)
+        windows = np.array_split(shuffled, max(1, -(-len(groups) // self.open_groups)))
+        mixed = [
+            rng.permutation(np.concatenate([groups[group] for group in window]))
+            for window in windows
+            if len(window)
         ]
-        return np.concatenate(windows) if windows else np.empty(0, np.int64)
+        return np.concatenate(mixed) if mixed else np.empty(0, np.int64)

@@ -1,28 +1,62 @@
-"""Rows of Parquet files by index: footers at opening, then one row group at a time."""
+"""Rows of Parquet files by index: footers at opening, then clips where they are in the files."""
 
-import threading
-from collections import OrderedDict
+from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from sousa.loaders.chunks import Chunk, Clip, InFile, Pick, arrow_chunk
 from sousa.loaders.errors import BrokenRow, BrokenRowError
+from sousa.loaders.kept import Kept
 from sousa.loaders.layout import Layout
-from sousa.loaders.rows import Declared, Rows, check_columns
+from sousa.loaders.mapped import FAILURES, MappedClips, MappedFile, Stamp, check_unchanged
+from sousa.loaders.rows import AUDIO, Declared, check_columns
+from sousa.loaders.values import ColumnChunk
 
-CACHE_BYTES: Final = 256 * 2**20
-"""Row groups that a process keeps for the next rows."""
+KEPT_BYTES: Final = 256 * 2**20
+"""Rows with clips that had to be copied out of their file, which a process keeps for the next."""
 
-FAILURES: Final = (pa.ArrowException, OSError)
-"""What reading a damaged file raises."""
+KEPT_LABELS: Final = 100_000
+"""Rows without clips that a process keeps: up to about 50 MB."""
 
-WINDOW_BYTES: Final = CACHE_BYTES // 2
-"""Row groups that a shuffle mixes: half of the cache, so that windows can follow each other."""
+KEPT_FILES: Final = 64
+"""Files that a process keeps open."""
+
+LABEL_ROWS: Final = 128
+"""Rows whose labels are read together, where their clips are used where they are."""
+
+MAPPED_WINDOW: Final = 256 * 2**20
+"""Row groups that a shuffle mixes, if they are used where they are: clean pages of files."""
+
+MAPPED_BYTES: Final = 4 * 2**30
+"""Clips that stay mapped: the system may take such pages whenever it needs them, but to map them
+anew costs a fifth of the time in which batches are made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Row groups of one file that are read together.
+
+    Attributes:
+        path: The file.
+        groups: Their numbers.
+        first: Position in the file of their first row.
+        rows: How many rows they have.
+        clips: Where the clips of each are, or nothing where they must be copied.
+    """
+
+    path: Path
+    groups: tuple[int, ...]
+    first: int
+    rows: int
+    clips: tuple[ColumnChunk, ...]
 
 
 class ParquetSource:
@@ -47,39 +81,46 @@ class ParquetSource:
         self, files: Sequence[Path], columns: tuple[str, ...], *, skip_broken: bool = False
     ) -> None:
         self._columns = columns
-        self._groups: list[tuple[Path, int, int]] = []  # file, row group, its first row in the file
-        self._bytes: dict[Path, int] = {}
+        self._parts: list[Part] = []
+        self._stamps: dict[Path, Stamp] = {}
         self._file_rows: list[int] = []
+        self._footers: list[str] = []
         self.broken: list[BrokenRow] = []
         self.declared = Declared((), {}, None)
         sizes: list[int] = []
         largest = 1
+        self._reset()
         for path in files:
             try:
-                footer = self._open(path).metadata
+                file = self._open(path)
             except FAILURES as error:
                 self._leave_out(path, error, skip_broken=skip_broken)
                 continue
-            self._describe(path, footer.schema.to_arrow_schema())
+            self._describe(path, file)
+            footer = file.parquet.metadata
             groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
             rows = [group.num_rows for group in groups]
-            firsts = np.cumsum([0, *rows])[:-1].tolist()
-            self._groups += [(path, number, first) for number, first in enumerate(firsts)]
+            self._parts += parts_of(path, file, rows)
             sizes += rows
             self._file_rows.append(sum(rows))
             largest = max([largest, *(group.total_byte_size for group in groups)])
-        self.layout = Layout(tuple(sizes), max(2, WINDOW_BYTES // largest))
-        self._ends = np.cumsum(sizes, dtype=np.int64)
-        self._reset()
+        mapped = all(part.clips for part in self._parts)
+        window = MAPPED_WINDOW if mapped else KEPT_BYTES // 2  # half, so that two can meet
+        self.layout = Layout(tuple(sizes), max(2, window // largest))
+        rows_of = np.array([part.rows for part in self._parts], np.int64)
+        self._ends = np.cumsum(rows_of)
+        self._starts = self._ends - rows_of
 
-    def _describe(self, path: Path, schema: pa.Schema) -> None:
+    def _describe(self, path: Path, file: MappedFile) -> None:
         """Take over what the first file declares; refuse files that do not fit it."""
+        schema = file.parquet.schema_arrow
         check_columns(schema, self._columns, str(path))
         declared = Declared.by(schema)
-        if self._bytes and declared != self.declared:
+        if self._stamps and declared != self.declared:
             raise ValueError(f"{path} declares other labels or another rate than the files before")
         self.declared = declared
-        self._bytes[path] = path.stat().st_size
+        self._stamps[path] = file.stamp
+        self._footers.append(file.footer_hash())
 
     def _leave_out(self, path: Path, error: Exception, *, skip_broken: bool) -> None:
         """Note a file that cannot be read, or raise."""
@@ -90,38 +131,60 @@ class ParquetSource:
             self.broken.append(broken)
 
     def _reset(self) -> None:
-        self._cache: OrderedDict[int, Rows] = OrderedDict()
-        self._lock = threading.Lock()
+        self._files: Kept[Path, MappedFile] = Kept(KEPT_FILES, lambda _: 1)
+        self._labels: Kept[int, Chunk] = Kept(KEPT_LABELS, lambda chunk: chunk.table.num_rows)
+        self._copies: Kept[tuple[Path, int], Chunk] = Kept(KEPT_BYTES, lambda chunk: chunk.nbytes)
+        self._mapped_clips: Kept[int, MappedClips] = Kept(
+            MAPPED_BYTES, lambda clips: clips.nbytes, MappedClips.forget
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave behind what a spawned worker makes itself."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("_cache", "_lock")}
+        own = ("_files", "_labels", "_copies", "_mapped_clips")
+        return {name: value for name, value in self.__dict__.items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._reset()
 
-    def where(self, index: int) -> tuple[str, int]:
-        """Return the file that holds a row, and the row's position in it."""
-        group, row = self._locate(index)
-        path, _, first = self._groups[group]
-        return str(path), first + row
-
-    def rows(self, indices: Sequence[int]) -> list[dict[str, Any] | BrokenRow]:
+    def pick(self, indices: Sequence[int]) -> list[Pick | BrokenRow]:
         """Return some rows, in the order of `indices`; broken ones say what is wrong."""
-        # Sorted, they come group by group, whatever the cache holds.
-        found = {index: self._row(index) for index in sorted(set(indices))}
-        return [found[index] for index in indices]
+        parts = np.searchsorted(self._ends, indices, side="right")
+        rows = np.asarray(indices) - self._starts[parts]
+        chunks = {number: self._chunk(number) for number in np.unique(parts).tolist()}
+        picks: list[Pick | BrokenRow] = []
+        for number, row in zip(parts.tolist(), rows.tolist(), strict=True):
+            if isinstance(chunk := chunks[number], str):
+                part = self._parts[number]
+                picks.append(BrokenRow(str(part.path), part.first + row, None, chunk))
+            else:
+                picks.append(Pick(chunk, row))
+        return picks
 
-    def _row(self, index: int) -> dict[str, Any] | BrokenRow:
-        group, row = self._locate(index)
-        path, _, first = self._groups[group]
+    def _chunk(self, number: int) -> Chunk | str:
+        """Return the rows of a part, or why they cannot be read."""
+        part = self._parts[number]
         try:
-            return self._group(group)[row]
+            check_unchanged(part.path, self._stamps[part.path])
+            if part.clips:
+                chunk = self._labels.get(number, lambda: self._mapped(part))
+                if isinstance(clips := chunk.clips, MappedClips):
+                    self._mapped_clips.get(number, lambda: clips)
+                return chunk
+            return self._copies_of(part).group(part.groups[0])
         except FAILURES as error:
-            return unreadable(path, error)._replace(row=first + row)
-        except ValueError as error:
-            return BrokenRow(str(path), first + row, None, str(error))
+            return unreadable(part.path, error).cause
+
+    def _mapped(self, part: Part) -> Chunk:
+        """Return the rows of a part, with clips where they are in the file."""
+        file = self._open(part.path)
+        clips = file.clips(part.clips, self._copies_of(part))
+        table = file.read([name for name in self._columns if name != AUDIO], part.groups)
+        return Chunk(table, clips, in_file(part), table.nbytes)
+
+    def _copies_of(self, part: Part) -> "Copies":
+        columns = (AUDIO,) if part.clips else self._columns
+        return Copies(part, columns, self._stamps[part.path], self._files, self._copies)
 
     def column(
         self, name: str, *, skip_broken: bool = False
@@ -132,9 +195,10 @@ class ParquetSource:
             BrokenRowError: If a file cannot be read, without `skip_broken`.
         """
         found: list[pa.ChunkedArray | None] = []
-        for path in self._bytes:
+        for path in self._stamps:
             try:
-                found.append(self._read(path, None, [name]).column(name))
+                check_unchanged(path, self._stamps[path])
+                found.append(self._open(path).read([name]).column(name))
             except FAILURES as error:
                 self._leave_out(path, error, skip_broken=skip_broken)
                 found.append(None)
@@ -145,36 +209,78 @@ class ParquetSource:
         read = np.array([column is not None for column in found], bool)
         return pa.chunked_array(chunks, kind), np.repeat(read, self._file_rows)
 
-    def _locate(self, index: int) -> tuple[int, int]:
-        group = int(np.searchsorted(self._ends, index, side="right"))
-        return group, index - int(self._ends[group]) + self.layout.sizes[group]
+    def fingerprint(self) -> str:
+        """Return a hash of the files' footers, and so of how many rows lie where."""
+        return blake2b("".join(self._footers).encode(), digest_size=8).hexdigest()
 
-    def _group(self, group: int) -> Rows:
-        """Return a row group, from the cache where it is."""
-        with self._lock:
-            if group not in self._cache:
-                path, number, _ = self._groups[group]
-                self._cache[group] = Rows(self._read(path, number, list(self._columns)))
-                while len(self._cache) > 1 and self._cached_bytes() > CACHE_BYTES:
-                    self._cache.popitem(last=False)
-            self._cache.move_to_end(group)
-            return self._cache[group]
+    def _open(self, path: Path) -> MappedFile:
+        return self._files.get(path, lambda: MappedFile(path, self._stamps.get(path)))
 
-    def _cached_bytes(self) -> int:
-        return sum(rows.nbytes for rows in self._cache.values())
 
-    def _read(self, path: Path, group: int | None, columns: list[str]) -> pa.Table:
-        """Return some columns of one row group, or of the whole file."""
-        file = self._open(path)
-        if group is None:
-            return file.read(columns, use_threads=False)
-        return file.read_row_group(group, columns, use_threads=False)
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Rows of a part that are copied out of their file, a row group at a time.
 
-    def _open(self, path: Path) -> pq.ParquetFile:
-        """Return a file, its size as it was: reading a map beyond its end kills the process."""
-        if self._bytes.get(path, size := path.stat().st_size) != size:
-            raise OSError(f"changed from {self._bytes[path]} to {size} bytes")
-        return pq.ParquetFile(path, memory_map=True)
+    Attributes:
+        part: Which rows.
+        columns: What to read.
+        stamp: What the file was when it was opened first.
+        files: Files that are kept open.
+        kept: Row groups that were copied last.
+    """
+
+    part: Part
+    columns: tuple[str, ...]
+    stamp: Stamp
+    files: Kept[Path, MappedFile]
+    kept: Kept[tuple[Path, int], Chunk]
+
+    def __getitem__(self, row: int) -> Clip | None:
+        """Return the clip of one row, None where there is none.
+
+        Raises:
+            OSError: If it cannot be read.
+        """
+        sizes = [chunk.values for chunk in self.part.clips]
+        at = bisect_right(list(accumulate(sizes)), row)
+        try:
+            return self.group(self.part.groups[at]).clips[row - sum(sizes[:at])]
+        except FAILURES as error:
+            raise OSError(unreadable(self.part.path, error).cause) from error
+
+    def group(self, number: int) -> Chunk:
+        """Return the rows of a row group; places are right for the part's first one.
+
+        Raises:
+            OSError, pyarrow.ArrowException: If the file is damaged.
+        """
+        return self.kept.get((self.part.path, number), lambda: self._copied(number))
+
+    def _copied(self, number: int) -> Chunk:
+        path = self.part.path
+        file = self.files.get(path, lambda: MappedFile(path, self.stamp))
+        return arrow_chunk(file.read(self.columns, [number]), in_file(self.part))
+
+
+def parts_of(path: Path, file: MappedFile, rows: Sequence[int]) -> list[Part]:
+    """Return the parts in which the row groups of a file are read; `rows` are those of each."""
+    parts: list[Part] = []
+    first = 0
+    for number, size in enumerate(rows):
+        clips = file.stored_clips(number)
+        last = parts[-1] if parts else None
+        if last and last.clips and clips and last.rows + size <= LABEL_ROWS:
+            groups, places = (*last.groups, number), (*last.clips, clips)
+            parts[-1] = Part(path, groups, last.first, last.rows + size, places)
+        else:
+            parts.append(Part(path, (number,), first, size, (clips,) if clips else ()))
+        first += size
+    return parts
+
+
+def in_file(part: Part) -> InFile:
+    """Return where the rows of a part are."""
+    return InFile(str(part.path), range(part.first, part.first + part.rows))
 
 
 def unreadable(path: Path, error: Exception) -> BrokenRow:

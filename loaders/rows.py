@@ -1,4 +1,4 @@
-"""Rows of Arrow tables, and what their schema declares about them."""
+"""Columns of Arrow tables, and what their schema declares about them."""
 
 import json
 from collections.abc import Mapping
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from sousa.loaders.labels import CLASSES
 
 AUDIO = "audio"
 """The column that holds the encoded clip."""
@@ -46,51 +47,27 @@ class Declared:
         """
         if value is None or isinstance(value, str):
             return value
-        names = self.names.get(column, ())
+        names = self.names.get(column, CLASSES.get(column, ()))  # else a map lost what it declared
         if not 0 <= value < len(names):
             raise ValueError(f"{column} is {value}, of {len(names)} declared classes")
         return names[value]
 
 
-class Rows:
-    """The rows of one table, as plain Python values beside a view of each clip's bytes.
-
-    Values are made row by row, so that one that cannot be made spoils no other row.
-
-    Args:
-        table: Any number of rows. Its `audio`, where it has one, is `struct<bytes, path>`.
-    """
-
-    def __init__(self, table: pa.Table) -> None:
-        self.nbytes: int = table.nbytes
-        self._size: int = table.num_rows
-        self._values = {name: table.column(name) for name in table.column_names if name != AUDIO}
-        self._clips = pc.struct_field(table.column(AUDIO), "bytes")
-
-    def __len__(self) -> int:
-        return self._size
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        """Return one row; `audio` is a buffer of its bytes, None where there are none.
-
-        Raises:
-            ValueError: If it holds text that is no UTF-8.
-        """
-        row = {name: value_of(values[index], name) for name, values in self._values.items()}
-        row[AUDIO] = self._clips[index].as_buffer()
-        return row
+def values_of(column: pa.ChunkedArray, name: str) -> list[Any]:
+    """Return a column as Python values; text that is no UTF-8 is a `ValueError` in its place."""
+    try:
+        values: list[Any] = column.to_pylist()
+        return values
+    except UnicodeDecodeError:
+        return [value_of(scalar, name) for scalar in column]
 
 
 def value_of(scalar: pa.Scalar, column: str) -> Any:
-    """Return a stored value as a Python value.
-
-    Raises:
-        ValueError: If it is text that is no UTF-8.
-    """
+    """Return a stored value as a Python value, or a `ValueError` if it is text that is no UTF-8."""
     try:
         return scalar.as_py()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{column} is not UTF-8: {error.object!r}") from error
+        return ValueError(f"{column} is not UTF-8: {error.object!r}")
 
 
 def check_columns(schema: pa.Schema, columns: tuple[str, ...], where: str) -> None:

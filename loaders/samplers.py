@@ -1,34 +1,55 @@
 """Batches of row numbers: functions of seed and epoch, for each rank, from any batch on."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from itertools import pairwise
 from operator import index
-from typing import Any, Protocol, SupportsIndex, runtime_checkable
+from typing import Any, NamedTuple, Protocol, SupportsIndex, runtime_checkable
 
-import datasets
 import numpy as np
 import torch.distributed
 from torch.utils.data import Sampler
 
-from sousa.loaders.classes import UNREAD, classes_of
-from sousa.loaders.labels import CLASSES
 from sousa.loaders.layout import Indices, Layout
-from sousa.loaders.shares import POLICIES, Counts, Dealer, integer_shares, schedule
-from sousa.loaders.source import DatasetSource
 
 
 @runtime_checkable
 class Stored(Protocol):
-    """What an order needs to know of a `SOUSADataset`.
+    """What an order needs to know of a `SOUSADataset`."""
 
-    Attributes:
-        layout: How the rows lie.
-    """
-
-    layout: Layout
+    @property
+    def layout(self) -> Layout:
+        """How the rows lie."""
 
     def classes(self, column: str) -> tuple[Indices, list[str]]:
         """Return the class of every row, and the names of the classes."""
+
+
+Past = tuple[tuple[int, int], ...]
+"""What was already used of an epoch: (world size, steps made with it), one after the other."""
+
+
+class Place(NamedTuple):
+    """Where in the order of batches a pass begins.
+
+    Attributes:
+        epoch: The epoch, from 0.
+        past: What was used of it; nothing at its start.
+        window: For a stream, the state of the window of rows that comes next.
+        row: For a stream, the row of that window that comes next.
+    """
+
+    epoch: int = 0
+    past: Past = ()
+    window: dict[str, Any] | None = None
+    row: int = 0
+
+    def after(self, steps: int, world_size: int) -> "Place":
+        """Return the place some steps further on; a step is one batch of each rank."""
+        before = self.past
+        if before and before[-1][0] == world_size:
+            steps, before = steps + before[-1][1], before[:-1]
+        return Place(self.epoch, (*before, (world_size, steps)) if steps else before)
 
 
 class BatchOrder(Sampler[list[int]]):
@@ -51,41 +72,70 @@ class BatchOrder(Sampler[list[int]]):
     ) -> None:
         self.size = whole(batch_size, "batch_size", 1)
         self.seed = whole(seed, "seed", 0)
-        self.rank, self.world_size = ranks(rank, world_size)
-        self.place = (0, 0)
+        self._ranks = rank, world_size
+        ranks(rank, world_size)
+        self.place = Place()
+
+    @property
+    def rank(self) -> int:
+        """This process, in [0, world_size): asked anew, as a trainer may set ranks up later."""
+        return ranks(*self._ranks)[0]
+
+    @property
+    def world_size(self) -> int:
+        """How many processes share the rows."""
+        return ranks(*self._ranks)[1]
 
     def set_epoch(self, epoch: int) -> None:
-        """Let the next pass be an epoch, from its first batch."""
-        self.seek(epoch)
+        """Let the next pass be an epoch, from its first batch.
 
-    def seek(self, epoch: int, batch: int = 0) -> None:
-        """Let the next pass begin at a batch of an epoch."""
-        if epoch < 0 or not 0 <= batch <= len(self):
-            raise ValueError(f"no batch {batch} in epoch {epoch}: an epoch has {len(self)} batches")
-        self.place = (index(epoch), index(batch))
+        Raises:
+            ValueError: If the epoch is no integer of at least 0.
+        """
+        self.seek(Place(whole(epoch, "epoch", 0)))
+
+    def seek(self, place: Place) -> None:
+        """Let the next pass begin at a place.
+
+        Raises:
+            ValueError: If nothing of the epoch is left there.
+        """
+        if place.past and self.total(place.epoch, place.past) < 1:
+            raise ValueError(f"nothing is left of epoch {place.epoch} after {place.past}")
+        self.place = place
 
     def __iter__(self) -> Iterator[list[int]]:
         """Return the batches of the pass that `place` is at; the one after it is the next epoch."""
         return self._begin(self.place)
 
-    def _begin(self, place: tuple[int, int]) -> Iterator[list[int]]:
+    def _begin(self, place: Place) -> Iterator[list[int]]:
         # Only what is really begun counts as a pass: DataLoader makes one iterator for nothing.
         # The very tuple: whoever has sought a place since then, even an equal one, has it kept.
         if self.place is place:
-            self.place = (place[0] + 1, 0)
-        yield from self.batches(*place)
+            self.place = Place(place.epoch + 1)
+        yield from self.batches(place.epoch, place.past)
 
     @abstractmethod
-    def batches(self, epoch: int, first: int = 0) -> Iterator[list[int]]:
-        """Yield the batches of an epoch, from one of them on."""
+    def batches(self, epoch: int, past: Past = ()) -> Iterator[list[int]]:
+        """Yield the batches of an epoch that are left after what was used of it."""
 
     @abstractmethod
+    def total(self, epoch: int, past: Past = ()) -> int:
+        """Return how many batches of an epoch are left after what was used of it."""
+
+    def legs(self, past: Past) -> tuple[Past, int]:
+        """Return the legs of an epoch that are over, and how many steps of the present one are."""
+        if past and past[-1][0] == self.world_size:
+            return past[:-1], past[-1][1]
+        return past, 0
+
     def __len__(self) -> int:
-        """Return the number of batches of every epoch."""
+        """Return the number of batches of the epoch that the next pass belongs to."""
+        return self.total(self.place.epoch)
 
     def key(self) -> dict[str, Any]:
         """Return what, beside the data, decides which rows are in which batch."""
-        return {"batch_size": self.size, "seed": self.seed, "world_size": self.world_size}
+        return {"batch_size": self.size, "seed": self.seed}
 
 
 class RowBatchSampler(BatchOrder):
@@ -120,133 +170,34 @@ class RowBatchSampler(BatchOrder):
         self._layout = dataset.layout
         self._shuffle = shuffle
         self._drop_last = drop_last
-        rows = self._layout.rows
-        self._bounds = step_bounds(rows, self.size, self.world_size, drop_last=drop_last)
 
-    def batches(self, epoch: int, first: int = 0) -> Iterator[list[int]]:
-        """Yield the batches of an epoch, from one of them on."""
+    def _bounds(self, past: Past) -> Indices:
+        """Return where the rows of each step begin that is left, and where the last one's end."""
+        start, rows = 0, self._layout.rows
+        legs, made = self.legs(past)
+        for world_size, steps in legs:
+            bounds = self._steps(rows - start, world_size)
+            start += int(bounds[min(steps, len(bounds) - 1)])
+        return start + self._steps(rows - start, self.world_size)[made:]
+
+    def _steps(self, rows: int, world_size: int) -> Indices:
+        return step_bounds(rows, self.size, world_size, drop_last=self._drop_last)
+
+    def batches(self, epoch: int, past: Past = ()) -> Iterator[list[int]]:
+        """Yield the batches of an epoch that are left after what was used of it."""
         layout = self._layout
         order = layout.shuffled(self.seed, epoch) if self._shuffle else np.arange(layout.rows)
-        for start, end in zip(self._bounds[first:-1], self._bounds[first + 1 :], strict=True):
+        for start, end in pairwise(self._bounds(past)):
             cuts = start + (end - start) * np.arange(self.world_size + 1) // self.world_size
             yield order[cuts[self.rank] : cuts[self.rank + 1]].tolist()
 
-    def __len__(self) -> int:
-        return len(self._bounds) - 1
+    def total(self, epoch: int, past: Past = ()) -> int:  # noqa: ARG002 - the same in every epoch
+        """Return how many batches of an epoch are left after what was used of it."""
+        return len(self._bounds(past)) - 1
 
     def key(self) -> dict[str, Any]:
         """Return what, beside the data, decides which rows are in which batch."""
         return super().key() | {"shuffle": self._shuffle, "drop_last": self._drop_last}
-
-
-class StratifiedBatchSampler(BatchOrder):
-    """Batches in which classes have equal or given shares, each count within one row of it.
-
-    With more classes than `batch_size` no batch can hold all; shares then hold within one over
-    the fewest batches in which they can. The sampler goes into `create_dataloader(stratify=...)`
-    or, as `batch_sampler`, into any DataLoader.
-
-    Args:
-        dataset: A `SOUSADataset`, or a `datasets.Dataset`.
-        batch_size: Rows of a full batch.
-        drop_last: Leave out the last step where its batches are not full.
-        by: A label column, or any column of strings, such as `kit`.
-        seed: Together with the epoch it fixes the random order.
-        weights: Share of each class by its name; None makes the classes that are there equal.
-        policy: `oversample` ends when every row was used; rarer classes repeat, and none of
-            their rows comes twice before all came once. `undersample` repeats nothing and ends
-            when a class is used up.
-        rank: This process; None asks `torch.distributed`.
-        world_size: How many processes share the rows; None asks `torch.distributed`.
-
-    Raises:
-        ValueError: If an argument is not as above.
-        TypeError: If `dataset` or `weights` is of another type.
-    """
-
-    def __init__(  # noqa: PLR0913 - the contract
-        self,
-        dataset: Stored | datasets.Dataset,
-        batch_size: int,
-        drop_last: bool = False,  # noqa: FBT001, FBT002 - as in PyTorch
-        *,
-        by: str = "skill_tier",
-        seed: int = 0,
-        weights: Mapping[str, float] | None = None,
-        policy: str = "oversample",
-        rank: int | None = None,
-        world_size: int | None = None,
-    ) -> None:
-        super().__init__(batch_size, seed, rank, world_size)
-        if policy not in POLICIES:
-            raise ValueError(f"policy must be one of {', '.join(POLICIES)}, got {policy!r}")
-        if weights is not None and not isinstance(weights, Mapping):
-            raise TypeError(f"weights must map names of classes to shares, got {weights!r}")
-        self._layout, self._class_of, names = classified(dataset, by)
-        shares = integer_shares(names, weights, CLASSES.get(by, ()))
-        self._used = np.flatnonzero(shares)
-        self._counts = self._plan(shares[self._used], policy, drop_last=drop_last)
-        self._key = {
-            "stratify": by,
-            "weights": None if weights is None else {k: float(v) for k, v in weights.items()},
-            "policy": policy,
-            "drop_last": drop_last,
-        }
-
-    def _plan(self, shares: Counts, policy: str, *, drop_last: bool) -> Counts:
-        """Return the class counts of every batch, `(steps, ranks, classes)`."""
-        if not len(self._used):
-            return np.empty((0, self.world_size, 0), np.int64)
-        sizes = np.bincount(self._class_of[self._class_of != UNREAD])[self._used]
-        counts = schedule(sizes, Dealer(shares, self.size, self.world_size), self.size, policy)
-        short = len(counts) > 0 and counts[-1, 0].sum() < self.size
-        return counts[:-1] if drop_last and short else counts
-
-    def batches(self, epoch: int, first: int = 0) -> Iterator[list[int]]:
-        """Yield the batches of an epoch, from one of them on."""
-        flat = self._counts.reshape(len(self) * self.world_size, len(self._used))
-        ends = np.cumsum(flat, axis=0)
-        rows = self._class_rows(epoch, ends[-1] if len(ends) else ends.sum(axis=0))
-        for step in range(first, len(self)):
-            batch = step * self.world_size + self.rank
-            drawn = zip(rows, ends[batch] - flat[batch], ends[batch], strict=True)
-            mixed = np.concatenate([of_class[start:end] for of_class, start, end in drawn])
-            yield np.random.default_rng([self.seed, epoch, 1, batch]).permutation(mixed).tolist()
-
-    def _class_rows(self, epoch: int, needed: Indices) -> list[Indices]:
-        """Return the rows of each class in the order of their use: all once, then all again."""
-        order = self._layout.shuffled(self.seed, epoch)
-        rng = np.random.default_rng([self.seed, epoch, 2])
-        rows = []
-        for number, length in zip(self._used, needed, strict=True):
-            once = order[self._class_of[order] == number]
-            again = np.tile(once, (max(0, -(-int(length) // len(once)) - 1), 1))
-            rows.append(np.concatenate([once, rng.permuted(again, axis=1).ravel()]))
-        return rows
-
-    def __len__(self) -> int:
-        return len(self._counts)
-
-    def key(self) -> dict[str, Any]:
-        """Return what, beside the data, decides which rows are in which batch."""
-        return super().key() | self._key
-
-
-def classified(dataset: Stored | datasets.Dataset, by: str) -> tuple[Layout, Indices, list[str]]:
-    """Return how the rows of a dataset lie, the class of each, and the names of the classes.
-
-    Raises:
-        TypeError: If the dataset has no classes to ask for.
-    """
-    if isinstance(dataset, datasets.Dataset):
-        source = DatasetSource(dataset, (by,), "datasets.Dataset")
-        return source.layout, *classes_of(source, by)
-    if not isinstance(dataset, Stored):
-        raise TypeError(
-            "batches are made of a SOUSADataset or a datasets.Dataset, "
-            f"got a {type(dataset).__name__}"
-        )
-    return dataset.layout, *dataset.classes(by)
 
 
 def whole(value: int, name: str, least: int) -> int:

@@ -3,14 +3,16 @@
 import os
 import re
 from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import datasets
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sousa.loaders.chunks import InFile, Pick, arrow_chunk
 from sousa.loaders.errors import BrokenRow, BrokenRowError
 from sousa.loaders.folder import (
     choose_config,
@@ -20,13 +22,22 @@ from sousa.loaders.folder import (
     with_splits,
 )
 from sousa.loaders.layout import Layout
+from sousa.loaders.original import OriginalSource, is_original
 from sousa.loaders.parquet import ParquetSource
-from sousa.loaders.rows import Declared, Rows, check_columns
+from sousa.loaders.rows import Declared, check_columns
+from sousa.loaders.streams import Stream
 
 HUB_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 """Form of a dataset's name on the Hub: `org/name`."""
 
-Data: TypeAlias = str | os.PathLike[str] | datasets.Dataset | datasets.DatasetDict
+Data: TypeAlias = (
+    str
+    | os.PathLike[str]
+    | datasets.Dataset
+    | datasets.DatasetDict
+    | datasets.IterableDataset
+    | datasets.IterableDatasetDict
+)
 
 
 class Source(Protocol):
@@ -42,7 +53,7 @@ class Source(Protocol):
     declared: Declared
     broken: list[BrokenRow]
 
-    def rows(self, indices: Sequence[int]) -> list[dict[str, Any] | BrokenRow]:
+    def pick(self, indices: Sequence[int]) -> list[Pick | BrokenRow]:
         """Return some rows, in the order of `indices`; broken ones say what is wrong."""
 
     def column(
@@ -50,8 +61,8 @@ class Source(Protocol):
     ) -> tuple[pa.ChunkedArray, npt.NDArray[np.bool_]]:
         """Return one column of all rows, and which rows could be read; the others are null."""
 
-    def where(self, index: int) -> tuple[str, int]:
-        """Return the file that holds a row, and the row's position in it."""
+    def fingerprint(self) -> str:
+        """Return a hash that tells other data, or the same rows in other places."""
 
 
 class DatasetSource:
@@ -76,16 +87,10 @@ class DatasetSource:
         self._rows = self._all.select_columns(list(columns))
         self._name = name
 
-    def rows(self, indices: Sequence[int]) -> list[dict[str, Any] | BrokenRow]:
-        """Return some rows, in the order of `indices`; broken ones say what is wrong."""
-        rows = Rows(self._rows[list(indices)])
-        found: list[dict[str, Any] | BrokenRow] = []
-        for position, index in enumerate(indices):
-            try:
-                found.append(rows[position])
-            except ValueError as error:
-                found.append(BrokenRow(*self.where(index), None, str(error)))
-        return found
+    def pick(self, indices: Sequence[int]) -> list[Pick | BrokenRow]:
+        """Return some rows, in the order of `indices`."""
+        chunk = arrow_chunk(self._rows[list(indices)], InFile(self._name, indices))
+        return [Pick(chunk, row) for row in range(len(indices))]
 
     def column(
         self,
@@ -96,78 +101,91 @@ class DatasetSource:
         """Return one column of all rows, all of which could be read."""
         return self._all.select_columns([name])[:].column(name), np.ones(self.layout.rows, bool)
 
-    def where(self, index: int) -> tuple[str, int]:
-        """Return the name of the dataset, and the row's position in it."""
-        return self._name, index
+    def fingerprint(self) -> str:
+        """Return a hash of the sample ids in stored order."""
+        stored, _ = self.column("sample_id")
+        if pa.types.is_string(stored.type):
+            stored = stored.cast(pa.binary())  # which may be no UTF-8
+        return blake2b(repr(stored.to_pylist()).encode(), digest_size=8).hexdigest()
 
 
-def open_source(
-    data: Data,
-    split: str | None,
-    config: str | None,
-    rate_hz: int | None,
-    columns: tuple[str, ...],
-    *,
-    skip_broken: bool = False,
-) -> Source:
-    """Return the rows of whatever the user has.
+class Wanted(NamedTuple):
+    """What a user wants of a dataset.
 
-    Args:
-        data: A built folder, a Hub id, a `datasets.Dataset` or `datasets.DatasetDict`.
+    Attributes:
         split: One split, or None for all of them, train, validation, test.
         config: One config, or None for the cheapest that has audio good for `rate_hz`.
         rate_hz: Sample rate that is wanted; None is whatever is stored.
+        streaming: Whether a dataset on the Hub is read without being downloaded first.
+    """
+
+    split: str | None
+    config: str | None
+    rate_hz: int | None
+    streaming: bool
+
+
+def is_stream(data: Any) -> bool:
+    """Return whether the rows of what a user has can only be had one after the other."""
+    return isinstance(data, datasets.IterableDataset | datasets.IterableDatasetDict)
+
+
+def open_source(
+    data: Data, wanted: Wanted, columns: tuple[str, ...], *, skip_broken: bool = False
+) -> Source | Stream:
+    """Return the rows of whatever the user has.
+
+    Args:
+        data: A folder, a Hub id, a `datasets.Dataset` or `IterableDataset`, or a dict of them.
+        wanted: Which of its rows.
         columns: What to read.
         skip_broken: Leave out files that cannot be opened, instead of raising.
 
     Raises:
-        ValueError: If it holds no such split, config or column, or must be streamed.
+        ValueError: If it holds no such split, config or column.
         FileNotFoundError: If there is no such folder.
         TypeError: If it is nothing of the kind.
         BrokenRowError: If a file cannot be opened.
     """
-    if isinstance(data, datasets.IterableDataset | datasets.IterableDatasetDict):
-        raise ValueError(
-            "an IterableDataset streams, and streaming comes with the next version; for now load "
-            "it whole: load_dataset(..., streaming=False)"
-        )
-    if isinstance(data, datasets.DatasetDict):
-        return dict_source(data, split, columns, "DatasetDict")
-    if isinstance(data, datasets.Dataset):
-        if split is not None or config is not None:
-            raise ValueError("a datasets.Dataset is one split of one config: leave out both")
-        return DatasetSource(data, columns, "datasets.Dataset")
+    kind = type(data).__name__
+    if isinstance(data, datasets.DatasetDict | datasets.IterableDatasetDict):
+        return dict_source(data, wanted.split, columns, kind)
+    if isinstance(data, datasets.Dataset | datasets.IterableDataset):
+        if wanted.split is not None or wanted.config is not None:
+            raise ValueError(f"a datasets.{kind} is one split of one config: leave out both")
+        return dataset_source(data, columns, f"datasets.{kind}")
     if not isinstance(data, str | os.PathLike):
         raise TypeError(
             "rows come from a SOUSADataset (for create_dataloader), a folder, a Hub id, a "
-            f"datasets.Dataset or a DatasetDict, got a {type(data).__name__}"
+            f"datasets.Dataset, an IterableDataset or a dict of them, got a {kind}"
         )
     folder = Path(data)
     if folder.is_dir():
-        return folder_source(folder, split, config, rate_hz, columns, skip_broken)
+        return folder_source(folder, wanted, columns, skip_broken=skip_broken)
     hub_id = isinstance(data, str) and HUB_ID.fullmatch(data)
     if hub_id and not folder.parent.is_dir():  # else a file, or a mistyped path
-        return hub_source(str(data), split, config, rate_hz, columns)
+        return hub_source(str(data), wanted, columns)
     raise FileNotFoundError(
         f"no folder {folder}" + ("" if hub_id else ", and no Hub id of the form org/name")
     )
 
 
 def folder_source(
-    folder: Path,
-    split: str | None,
-    config: str | None,
-    rate_hz: int | None,
-    columns: tuple[str, ...],
-    skip_broken: bool,  # noqa: FBT001 - always by name in the public function
-) -> ParquetSource:
-    """Return the rows of a built folder."""
+    folder: Path, wanted: Wanted, columns: tuple[str, ...], *, skip_broken: bool
+) -> Source:
+    """Return the rows of a built folder, or of one in the original SOUSA layout."""
+    if is_original(folder):
+        if wanted.config is not None:
+            raise ValueError(f"{folder} is in the original SOUSA layout: leave out config=")
+        return OriginalSource(folder, wanted.split, columns, skip_broken=skip_broken)
     shards = find_shards(folder)
-    config = choose_config(with_splits(shards, split), config, rate_hz, str(folder))
+    config = choose_config(
+        with_splits(shards, wanted.split), wanted.config, wanted.rate_hz, str(folder)
+    )
     of_config = shards[config]
     files: list[Path] = []
     missing: list[BrokenRow] = []
-    for name in choose_splits(of_config, split, str(folder / config)):
+    for name in choose_splits(of_config, wanted.split, str(folder / config)):
         files += of_config[name]
         missing += missing_shards(of_config[name])
     if missing and not skip_broken:
@@ -177,10 +195,8 @@ def folder_source(
     return source
 
 
-def hub_source(
-    name: str, split: str | None, config: str | None, rate_hz: int | None, columns: tuple[str, ...]
-) -> DatasetSource:
-    """Return the rows of a dataset on the Hub, downloaded by `datasets`.
+def hub_source(name: str, wanted: Wanted, columns: tuple[str, ...]) -> Source | Stream:
+    """Return the rows of a dataset on the Hub, downloaded by `datasets`, or read as they come.
 
     Raises:
         FileNotFoundError: If the Hub does not have it, or cannot be asked.
@@ -192,13 +208,38 @@ def hub_source(
         raise FileNotFoundError(
             f"no folder {name}, and as a dataset on the Hub it cannot be had: {reason}"
         ) from error
-    config = choose_config(there, config, rate_hz, name)
-    return dict_source(datasets.load_dataset(name, config), split, columns, f"{name}/{config}")
+    config = choose_config(there, wanted.config, wanted.rate_hz, name)
+    splits = datasets.load_dataset(name, config, streaming=wanted.streaming)
+    return dict_source(splits, wanted.split, columns, f"{name}/{config}", published=True)
 
 
 def dict_source(
-    splits: datasets.DatasetDict, split: str | None, columns: tuple[str, ...], name: str
-) -> DatasetSource:
-    """Return the rows of one split or of all."""
+    splits: datasets.DatasetDict | datasets.IterableDatasetDict,
+    split: str | None,
+    columns: tuple[str, ...],
+    name: str,
+    *,
+    published: bool = False,
+) -> Source | Stream:
+    """Return the rows of one split or of all; those that were just opened are known to be whole."""
     chosen = [splits[each] for each in choose_splits(splits, split, name)]
-    return DatasetSource(datasets.concatenate_datasets(chosen), columns, name)
+    data = datasets.concatenate_datasets(chosen) if chosen[1:] else chosen[0]
+    if not isinstance(data, datasets.IterableDataset):
+        return DatasetSource(data, columns, name)
+    return Stream(data, columns, name, length=length_of(chosen) if published else None)
+
+
+def length_of(splits: Sequence[datasets.IterableDataset]) -> int | None:
+    """Return how many rows published splits have, if their card tells."""
+    counted = [(each.info.splits or {}).get(str(each.split)) for each in splits]
+    rows = [count.num_examples for count in counted if count is not None]
+    return sum(rows) if len(rows) == len(splits) and all(rows) else None
+
+
+def dataset_source(
+    data: datasets.Dataset | datasets.IterableDataset, columns: tuple[str, ...], name: str
+) -> Source | Stream:
+    """Return the rows of what `datasets` has."""
+    if isinstance(data, datasets.IterableDataset):
+        return Stream(data, columns, name)
+    return DatasetSource(data, columns, name)

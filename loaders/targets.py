@@ -1,20 +1,16 @@
 """What a model learns: one column, or several scores, as numbers."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import torch
 
 from sousa.builders.schema import SCORE_BEST
 from sousa.loaders.labels import CLASSES
-from sousa.loaders.rows import Declared
 
 CLASS_TARGETS: Final = ("skill_tier", "skill_tier_binary", "rudiment_slug")
 """Columns that are learnt as classes."""
-
-Label = int | torch.Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,39 +56,10 @@ class Target:
         return self.columns[0] in CLASSES
 
     @property
-    def missing(self) -> Label:
-        """A label that stands for no value: id 0, or NaN."""
-        return 0 if self.is_class else torch.full(self.shape, torch.nan)
+    def dtype(self) -> torch.dtype:
+        """Type of labels in a batch."""
+        return torch.int64 if self.is_class else torch.float32
 
-    def label(self, row: dict[str, Any], declared: Declared) -> tuple[Label, torch.Tensor]:
-        """Return a row's label and which of its values are there.
-
-        A class is its id in the schema. A score is scaled to [0, 1] by its best value; NaN where
-        the row has none, and False in the mask.
-
-        Raises:
-            ValueError: If the row's class is null or unknown, or a score beyond its range.
-        """
-        if not self.is_class:
-            scaled = [scaled_score(name, row[name]) for name in self.columns]
-            label = torch.tensor(scaled, dtype=torch.float32).reshape(self.shape)
-            return label, ~label.isnan()
-        column = self.columns[0]
-        name = declared.name(column, row[column])
-        if name not in CLASSES[column]:
-            raise ValueError(f"{column} must be one of {', '.join(CLASSES[column])}; is {name}")
-        return CLASSES[column].index(name), torch.tensor(data=True)
-
-
-def scaled_score(name: str, value: float | None) -> float:
-    """Return a score as a share of its best value; NaN where there is none.
-
-    Raises:
-        ValueError: If it is below 0 or above its best value.
-    """
-    if value is None or math.isnan(value):
-        return math.nan
-    best = SCORE_BEST[name]
-    if not 0 <= value <= best:
-        raise ValueError(f"{name} must be in [0, {best}], is {value}")
-    return value / best
+    def mask(self, labels: torch.Tensor) -> torch.Tensor:
+        """Return which labels are there, bool, in their shape: all classes, and every number."""
+        return torch.ones_like(labels, dtype=torch.bool) if self.is_class else ~labels.isnan()

@@ -1,7 +1,10 @@
 """Samples become batches, and every score and class a label."""
 
+import math
+import re
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given
@@ -18,6 +21,7 @@ from sousa.loaders import (
     collate_fixed_length,
     collate_variable_length,
 )
+from sousa.loaders.labelling import Labels, labelled
 from sousa.loaders.rows import Declared
 from sousa.loaders.targets import CLASS_TARGETS, Target
 
@@ -100,40 +104,57 @@ def test_label_maps_are_those_of_the_schema() -> None:
 DECLARED = Declared((), {"skill_tier": ("professional", "beginner")}, None)
 
 
-def test_a_class_keeps_its_id_of_the_schema_whatever_ids_the_data_uses() -> None:
-    target = Target.of("skill_tier")
-    for stored in (0, "professional"):
-        label, mask = target.label({"skill_tier": stored}, DECLARED)
-        assert (label, bool(mask)) == (3, True)
+def labels_of(target: str | list[str], kind: Any = None, **stored: list[Any]) -> Labels:
+    """The labels of some rows that are whole but for what is given."""
+    size = len(next(iter(stored.values())))
+    usual = {"sample_id": "a", "skill_tier": "beginner", "rudiment_slug": "flam", "tempo_bpm": 90.0}
+    columns = {name: [value] * size for name, value in usual.items()} | stored
+    arrays = {
+        name: pa.array(values, kind if name in stored else None) for name, values in columns.items()
+    }
+    return labelled(pa.table(arrays), Target.of(target), DECLARED)
+
+
+@pytest.mark.parametrize("stored", [[0, 0], ["professional", "professional"]])
+def test_a_class_keeps_its_id_of_the_schema_whatever_ids_the_data_uses(stored: list[Any]) -> None:
+    found = labels_of("skill_tier", skill_tier=stored)
+    assert (found.labels, found.skill_tiers, found.broken) == ([3, 3], ["professional"] * 2, {})
 
 
 @pytest.mark.parametrize(
     ("stored", "message"),
     [
-        (2, "skill_tier is 2, of 2 declared classes"),
-        (-1, "skill_tier is -1"),
-        ("expert", "must be one of beginner.*is expert"),
-        (None, "must be one of beginner.*is None"),
+        ([1, 2], "skill_tier is 2, of 2 declared classes"),
+        ([1, -1], "skill_tier is -1, of 2 declared classes"),
+        (["beginner", "expert"], "skill_tier must be one of beginner.*is expert"),
+        (["beginner", None], "skill_tier must be one of beginner.*is None"),
     ],
 )
-def test_a_class_that_is_not_in_the_schema_is_refused(stored: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Target.of("skill_tier").label({"skill_tier": stored}, DECLARED)
+def test_a_class_that_is_not_in_the_schema_is_broken(stored: list[Any], message: str) -> None:
+    found = labels_of("skill_tier", skill_tier=stored)
+    assert found.labels[0] == 0
+    assert list(found.broken) == [1]
+    assert re.match(message, found.broken[1])
 
 
-@given(st.sampled_from(sorted(SCORE_BEST)), st.none() | st.floats(0, 1, width=32))
-def test_a_score_is_scaled_to_its_best_and_a_missing_one_is_masked(
-    name: str, share: float | None
+@given(
+    st.sampled_from(sorted(SCORE_BEST)),
+    st.lists(st.none() | st.floats(0, 1, width=32), min_size=1, max_size=5),
+)
+def test_a_score_is_scaled_to_its_best_and_a_missing_one_is_nan(
+    name: str, shares: list[float | None]
 ) -> None:
-    row = {name: None if share is None else share * SCORE_BEST[name]}
-    alone, alone_there = Target.of(name).label(row, DECLARED)
-    listed, listed_there = Target.of([name]).label(row, DECLARED)
-    assert isinstance(alone, torch.Tensor)
-    assert isinstance(listed, torch.Tensor)
-    assert (alone.shape, listed.shape) == ((), (1,))
-    assert alone_there.item() == listed_there.item() == (share is not None)
-    assert float(alone) == float(listed) == pytest.approx(share) if share else True
-    assert bool(alone.isnan()) == (share is None)
+    stored = [None if share is None else share * SCORE_BEST[name] for share in shares]
+    found = labels_of(name, pa.float32(), **{name: stored})
+    expected = [math.nan if share is None else share for share in shares]
+    assert found.labels == pytest.approx(expected, nan_ok=True)
+    listed = labels_of([name, name], pa.float32(), **{name: stored})
+    assert [pair[1] for pair in listed.labels] == pytest.approx(expected, nan_ok=True)  # type: ignore[index]
+
+
+def test_a_column_of_text_is_no_score() -> None:
+    found = labels_of("overall_score", overall_score=["good", "bad"])
+    assert found.broken == dict.fromkeys((0, 1), "overall_score holds string")
 
 
 @pytest.mark.parametrize(("name", "classes"), [*zip(CLASS_TARGETS, (4, 2, 40), strict=True)])

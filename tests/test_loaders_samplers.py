@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from sousa.loaders import StratifiedBatchSampler
 from sousa.loaders.layout import Layout
-from sousa.loaders.samplers import BatchOrder, RowBatchSampler, step_bounds
+from sousa.loaders.samplers import BatchOrder, Place, RowBatchSampler, step_bounds
 from sousa.loaders.shares import integer_shares
 
 Batches = list[list[int]]
@@ -56,14 +57,14 @@ def test_a_shuffled_order_has_every_row_once(rows: int, group: int, opened: int,
 @given(st.integers(20, 60), st.integers(1, 4))
 def test_a_shuffle_needs_only_the_open_groups_at_a_time(rows: int, opened: int) -> None:
     order = dataset(rows, group=5, open_groups=opened).layout.shuffled(0, 0)
-    groups = list(dict.fromkeys(row // 5 for row in order.tolist()))
-    at = 0
-    while at < rows:
-        window = set(groups[:opened])
-        groups = groups[opened:]
-        size = sum(min(5, rows - 5 * group) for group in window)
-        assert {row // 5 for row in order[at : at + size].tolist()} == window
-        at += size
+    groups = order // 5
+    at = {group: np.flatnonzero(groups == group) for group in set(groups.tolist())}
+    for place in range(rows):
+        assert sum(here[0] <= place <= here[-1] for here in at.values()) <= opened
+    # No window is much smaller than the others: else an epoch would end with one group alone.
+    in_last = len(at) // -(-len(at) // opened)
+    smallest = rows - 5 * (len(at) - 1)
+    assert len(set(groups[-5 * (in_last - 1) - smallest :].tolist())) >= in_last
 
 
 def test_one_window_is_as_random_as_a_permutation() -> None:
@@ -225,10 +226,39 @@ def test_a_pass_can_begin_at_any_batch(make: Any, epoch: int, batch: int) -> Non
     whole.set_epoch(epoch)
     expected = list(whole)
     rest: BatchOrder = make()
-    batch %= len(rest) + 1
-    rest.seek(epoch, batch)
+    batch %= max(1, len(rest))
+    rest.seek(Place(epoch).after(batch, rest.world_size))
     assert list(rest) == expected[batch:]
     assert list(rest) == list(whole)  # and the next pass is the next epoch
+
+
+@given(
+    st.sampled_from(["row", "stratified", "drop_last"]),
+    st.lists(st.integers(0, 3), min_size=1, max_size=40),
+    st.integers(1, 5),
+    st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3)), min_size=1, max_size=3),
+)
+def test_an_epoch_goes_on_with_another_number_of_ranks(
+    kind: str, classes: list[int], batch_size: int, legs: list[tuple[int, int]]
+) -> None:
+    """Every row once, or for strata at least once, whatever ranks take part one after the other."""
+    data, place, used = dataset(classes), Place(3), []
+    make = StratifiedBatchSampler if kind == "stratified" else RowBatchSampler
+    for world_size, steps in [*legs, (2, 1000)]:
+        options = {"drop_last": kind == "drop_last", "world_size": world_size}
+        ranks = [make(data, batch_size, rank=rank, **options) for rank in range(world_size)]
+        passes = [list(islice(rank.batches(*place[:2]), steps)) for rank in ranks]
+        assert len({len(batches) for batches in passes}) == 1
+        used += [row for batches in passes for batch in batches for row in batch]
+        if ranks[0].total(*place[:2]) == len(passes[0]):
+            break
+        place = place.after(len(passes[0]), world_size)
+    if kind == "stratified":
+        assert set(used) == set(range(len(classes)))
+    else:
+        assert len(used) == len(set(used))
+        lost = batch_size * max(2, *(world_size for world_size, _ in legs))
+        assert len(used) > len(classes) - lost if kind == "drop_last" else len(used) == len(classes)
 
 
 @given(orders)
@@ -268,8 +298,10 @@ def test_impossible_options_are_refused(options: dict[str, Any], message: str) -
 
 
 def test_a_place_beyond_the_epoch_is_refused() -> None:
-    with pytest.raises(ValueError, match="no batch 3 in epoch 0: an epoch has 2 batches"):
-        RowBatchSampler(dataset(4), 2).seek(0, 3)
+    for kind in (RowBatchSampler, StratifiedBatchSampler):
+        for past in (((1, 3),), ((2, 2),), ((3, 9), (1, 1))):
+            with pytest.raises(ValueError, match=r"nothing is left of epoch 1 after \(\("):
+                kind(dataset([0, 1, 1, 0]), 2).seek(Place(1, past))
 
 
 def test_weights_become_whole_shares() -> None:
@@ -305,8 +337,8 @@ def test_numbers_of_numpy_are_numbers(kind: Any) -> None:
         options["weights"] = {"class 0": np.float32(1), "class 1": np.int64(2)}
     sampler = kind(data, np.int64(2), **options)
     assert json.loads(json.dumps(sampler.key())) == sampler.key()
-    sampler.seek(np.int64(1), np.int64(1))
-    assert json.dumps(sampler.place) == "[1, 1]"
+    sampler.set_epoch(np.int64(1))
+    assert json.dumps(sampler.place) == "[1, [], null, 0]"
 
 
 @pytest.mark.parametrize("kind", [RowBatchSampler, StratifiedBatchSampler])

@@ -15,9 +15,8 @@ from loader_data import encoded, row, table, tone, write_folder, write_shard
 
 from sousa.builders.schema import RUDIMENTS, SKILL_TIERS
 from sousa.loaders import BrokenRowError, SOUSADataset, create_dataloader
-from sousa.loaders.dataset import IDENTITY
-from sousa.loaders.parquet import ParquetSource
-from sousa.loaders.source import hub_source
+from sousa.loaders.labelling import IDENTITY
+from sousa.loaders.source import DatasetSource, Wanted, hub_source
 
 SPLITS = {"train": 17, "validation": 5, "test": 6}
 
@@ -172,7 +171,6 @@ def test_some_configs_and_splits_are_enough(tmp_path: Path) -> None:
         ({"resample_rate": "16k"}, "resample_rate must be a number above 0 or None, got '16k'"),
         ({"resample_rate": True}, "resample_rate must be a number above 0 or None, got True"),
         ({"config": "midi_only"}, "midi_only holds no audio; of .* audio, audio_16k can be read"),
-        ({"streaming": True}, "streaming comes with the next version"),
     ],
 )
 def test_impossible_options_are_refused(folder: Path, options: Any, message: str) -> None:
@@ -189,8 +187,6 @@ def test_what_is_no_dataset_is_refused(tmp_path: Path, plain: datasets.DatasetDi
         SOUSADataset(plain["test"], transform=3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"is no built dataset.* but nothing; `sousa build`"):
         SOUSADataset(tmp_path)
-    with pytest.raises(ValueError, match=r"streaming comes with the next version.*load it whole"):
-        SOUSADataset(plain["test"].to_iterable_dataset())
     with pytest.raises(ValueError, match="is one split of one config"):
         SOUSADataset(plain["test"], "test")
     with pytest.raises(
@@ -235,7 +231,8 @@ def test_a_broken_row_is_named(tmp_path: Path, index: int, num_workers: int) -> 
     loader = create_dataloader(dataset, 4, shuffle=False, num_workers=num_workers)
     with pytest.raises(BrokenRowError, match=expected):
         list(loader)
-    assert loader.state_dict()["batch"] == index // 4  # what came before it counts
+    before = index // 4  # what came before it counts
+    assert loader.state_dict()["past"] == ([[1, before]] if before else [])
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
@@ -323,8 +320,6 @@ def test_files_that_are_lost_after_opening_are_skipped_everywhere(
     assert {entry.file for entry in loader.stats().skipped} == {str(lost)}
     again = create_dataloader(dataset, 4, num_workers=0, on_error="skip", **options)
     again.load_state_dict(loader.state_dict())
-    with pytest.raises(BrokenRowError, match="not a whole Parquet file"):
-        create_dataloader(dataset, 4, num_workers=0, **options).state_dict()
     harm(kept)
     with pytest.raises(ValueError, match=f"no file can be read for its kit; {lost}: not a whole"):
         create_dataloader(dataset, on_error="skip", stratify="kit")
@@ -429,32 +424,28 @@ def test_shards_of_two_builds_are_refused(tmp_path: Path) -> None:
             SOUSADataset(tmp_path, on_error=on_error)
 
 
-def test_rows_are_read_group_by_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+def test_labels_and_copied_clips_are_read_group_by_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: str
+) -> None:
     """Work rather than time: a shuffled epoch reads each of the five row groups once."""
-    write_folder(tmp_path, {"train": 34}, ["audio_16k"], shards=1)
-    read: list[int] = []
-    original = pq.ParquetFile.read_row_group
+    path = tmp_path / "audio_16k" / "train-00000-of-00001.parquet"
+    path.parent.mkdir()
+    rows = table("audio_16k", [row("audio_16k", index) for index in range(34)])
+    pq.write_table(rows, path, row_group_size=7, compression=compression, use_dictionary=False)
+    read: list[tuple[int, bool]] = []
+    original = pq.ParquetFile.read_row_groups
 
-    def counted(self: pq.ParquetFile, group: int, *args: Any, **options: Any) -> pa.Table:
-        read.append(group)
-        return original(self, group, *args, **options)
+    def counted(
+        self: pq.ParquetFile, groups: list[int], columns: list[str], **options: Any
+    ) -> pa.Table:
+        read.extend((group, "audio" in columns) for group in groups)
+        return original(self, groups, columns, **options)
 
-    monkeypatch.setattr(pq.ParquetFile, "read_row_group", counted)
+    monkeypatch.setattr(pq.ParquetFile, "read_row_groups", counted)
     loader = create_dataloader(SOUSADataset(tmp_path), 4, num_workers=0)
     assert sum(len(batch["sample_ids"]) for batch in loader) == 34
-    assert sorted(read) == [0, 1, 2, 3, 4]
-
-
-def test_the_cache_holds_no_more_than_its_share(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sousa.loaders.parquet.CACHE_BYTES", 40_000)
-    files = sorted((folder / "audio_16k").glob("train-*"))
-    source = ParquetSource(files, ("sample_id", "audio"))
-    for index in range(17):
-        source.rows([index])
-        assert source._cached_bytes() <= 40_000 or len(source._cache) == 1
-    assert [r["sample_id"] for r in source.rows([16, 0])] == ["clip-0016", "clip-0000"]  # type: ignore[index, call-overload]
+    assert sorted(read) == [(group, compression == "zstd") for group in range(5)]
 
 
 def test_a_published_dataset_is_its_folder(
@@ -465,10 +456,12 @@ def test_a_published_dataset_is_its_folder(
     local = SOUSADataset(built, "test", target="skill_tier")
     columns = (*IDENTITY, "skill_tier", "audio")
     for split, rows in (("test", len(local)), (None, len(SOUSADataset(built)))):
-        source = hub_source(str(built), split, None, 16_000, columns)
+        source = hub_source(str(built), Wanted(split, None, 16_000, streaming=False), columns)
+        assert isinstance(source, DatasetSource)
         assert source.layout.rows == rows
         assert source.declared.rate_hz == 16_000
-    published = hub_source(str(built), "test", None, 16_000, columns)
+    published = hub_source(str(built), Wanted("test", None, 16_000, streaming=False), columns)
+    assert isinstance(published, DatasetSource)
     ids = [local[i]["sample_id"] for i in range(len(local))]
     assert published.column("sample_id")[0].to_pylist() == ids
 
