@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from sousa.loaders.buffers import Buffers
@@ -15,8 +14,9 @@ from sousa.loaders.collate import Batch, emptied
 from sousa.loaders.dataset import SOUSADataset
 from sousa.loaders.decode import Cut
 from sousa.loaders.errors import BrokenRow
+from sousa.loaders.padded import write_floats, write_rows, write_steps
 from sousa.loaders.samples import Sample
-from sousa.loaders.sound import FULL_SCALE, Sound
+from sousa.loaders.sound import Sound
 
 Collate = Callable[[Sequence[Sample]], Batch]
 Pairs = Iterable[tuple[Pick | BrokenRow, Cut | None]]
@@ -142,13 +142,10 @@ class Maker:
         memory = self.buffers.memory(size * (dtype.itemsize + 1))
         waveforms = memory[: size * dtype.itemsize].view(dtype).reshape(shape)
         mask = memory[size * dtype.itemsize :][:size].view(np.bool_).reshape(shape)
-        write = write_int16 if self.int16 else waves.write
-        mask[:] = True  # once: each large operation lets go of Python's lock, and waits for it
-        for sound, length, row, valid in zip(sounds, lengths, waveforms, mask, strict=True):
-            write(sound, row[:length])
-            if length < longest:
-                row[length:] = 0
-                valid[length:] = False
+        if self.int16:
+            write_rows(write_steps, sounds, lengths, waveforms, mask)
+        else:
+            write_floats(waves, sounds, lengths, waveforms, mask)
         return {
             "waveforms": torch.from_numpy(waveforms),
             "lengths": torch.tensor(lengths, dtype=torch.int64),
@@ -164,12 +161,3 @@ def filling(batch: Batch) -> tuple[int, int]:
     if not isinstance(waveforms, torch.Tensor) or not isinstance(lengths, torch.Tensor):
         return 0, 0
     return int(lengths.sum()), waveforms.numel()
-
-
-def write_int16(sound: Sound, out: npt.NDArray[np.int16]) -> None:
-    """Write a sound as 16-bit samples: as they are stored, or rounded."""
-    if sound.samples.dtype == np.int16:
-        np.copyto(out, sound.samples)
-    else:
-        steps = np.rint(sound.samples * np.float32(sound.step / FULL_SCALE))
-        np.clip(steps, -32768, 32767, out=out, casting="unsafe")

@@ -14,7 +14,7 @@ FOLDERS = ("builders", "loaders", "cards")
 
 
 def files_of(folder: str) -> list[Path]:
-    kinds = (".py", ".typed", ".md", ".json")
+    kinds = (".py", ".pyi", ".typed", ".md", ".json")
     return [path for path in sorted((ROOT / folder).iterdir()) if path.suffix in kinds]
 
 
@@ -28,7 +28,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (source / name).write_bytes((ROOT / name).read_bytes())
     for folder in FOLDERS:
         (source / folder).mkdir()
-        for path in files_of(folder):
+        for path in [*files_of(folder), *(ROOT / folder).glob("*.c")]:
             (source / folder / path.name).write_bytes(path.read_bytes())
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out)]
     subprocess.run([*command, str(source)], check=True, capture_output=True)
