@@ -1,7 +1,7 @@
 """Rows that were read together: their columns, and the bytes of each clip."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
 import pyarrow as pa
@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from sousa.loaders.errors import BrokenRow
 from sousa.loaders.labelling import Labels
 from sousa.loaders.rows import AUDIO
+from sousa.loaders.sound import Sound
 
 Clip: TypeAlias = memoryview | pa.Buffer | bytes
 """An encoded audio file in memory."""
@@ -44,6 +45,7 @@ class Chunk:
             ours, and its position there.
         nbytes: Bytes of the table and of copied clips.
         labels: What is said about them, once somebody has worked it out.
+        sounds: Clips that need no decoding, once somebody has found out; whole ones, of good rows.
     """
 
     table: pa.Table
@@ -51,6 +53,7 @@ class Chunk:
     places: Places
     nbytes: int = 0
     labels: Labels | None = None
+    sounds: dict[int, Sound] = field(default_factory=dict)
 
 
 class Pick(NamedTuple):

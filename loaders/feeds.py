@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol, Self
 
-import numpy as np
-
 from sousa.loaders.decode import Cut
 from sousa.loaders.fetched import Job
+from sousa.loaders.layout import hashed
 from sousa.loaders.samplers import BatchOrder, Place
 
 CROPS: Final = ("random", "start", "center")
@@ -34,21 +33,8 @@ class Crop:
         if self.where != "random":
             share = 0.0 if self.where == "start" else 0.5
             return [Cut(self.length_sec, share)] * len(rows)
-        return [Cut(self.length_sec, share) for share in hashed(self.seed, epoch, rows)]
-
-
-def hashed(seed: int, epoch: int, rows: Sequence[int]) -> list[float]:
-    """Return for each row a number in [0, 1), by SplitMix64 (Steele, Lea and Flood, 2014).
-
-    A generator for each row would cost more than its crop saves.
-    """
-    mixed = np.asarray(rows, np.uint64)
-    for key in (seed, epoch, 0):
-        mixed = mixed + np.uint64((key * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15) % 2**64)
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        mixed = mixed ^ (mixed >> np.uint64(31))
-    return [float(share) for share in (mixed >> np.uint64(11)) / 2.0**53]
+        shares = hashed((self.seed, epoch, 0), rows)
+        return [Cut(self.length_sec, share) for share in shares.tolist()]
 
 
 class Next(NamedTuple):

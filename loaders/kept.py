@@ -4,6 +4,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -56,6 +57,10 @@ class Kept(Generic[Key, Thing]):
         if self._shelf.pid != os.getpid():
             self._shelf = Shelf()
         shelf = self._shelf
+        if found := shelf.things.get(key):  # one step: no lock is needed to find something
+            with suppress(KeyError):  # dropped meanwhile
+                shelf.things.move_to_end(key)
+            return found[0]
         with shelf.changed:
             while key in shelf.making:
                 shelf.changed.wait()

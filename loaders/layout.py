@@ -1,5 +1,6 @@
 """Orders of rows: functions of a seed and an epoch, kind to how the rows are stored."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,3 +48,18 @@ class Layout:
             if len(window)
         ]
         return np.concatenate(mixed) if mixed else np.empty(0, np.int64)
+
+
+def hashed(keys: Sequence[int], numbers: Sequence[int] | Indices) -> npt.NDArray[np.float64]:
+    """Return for each number a random one in [0, 1), by SplitMix64 (Steele, Lea and Flood, 2014).
+
+    Where each row or batch needs chance of its own, a generator for each would cost more than
+    what it decides.
+    """
+    mixed = np.asarray(numbers, np.uint64)
+    for key in keys:
+        mixed = mixed + np.uint64((key * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15) % 2**64)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        mixed = mixed ^ (mixed >> np.uint64(31))
+    return np.asarray((mixed >> np.uint64(11)) / 2.0**53)

@@ -151,7 +151,9 @@ class ParquetSource:
         """Return some rows, in the order of `indices`; broken ones say what is wrong."""
         parts = np.searchsorted(self._ends, indices, side="right")
         rows = np.asarray(indices) - self._starts[parts]
-        chunks = {number: self._chunk(number) for number in np.unique(parts).tolist()}
+        numbers = set(parts.tolist())
+        changes = {path: self._change(path) for path in {self._parts[at].path for at in numbers}}
+        chunks = {at: changes[self._parts[at].path] or self._chunk(at) for at in numbers}
         picks: list[Pick | BrokenRow] = []
         for number, row in zip(parts.tolist(), rows.tolist(), strict=True):
             if isinstance(chunk := chunks[number], str):
@@ -161,14 +163,22 @@ class ParquetSource:
                 picks.append(Pick(chunk, row))
         return picks
 
+    def _change(self, path: Path) -> str:
+        """Return what happened to a file since it was opened; nothing if it is as it was."""
+        try:
+            check_unchanged(path, self._stamps[path])
+        except OSError as error:
+            return unreadable(path, error).cause
+        return ""
+
     def _chunk(self, number: int) -> Chunk | str:
         """Return the rows of a part, or why they cannot be read."""
         part = self._parts[number]
         try:
-            check_unchanged(part.path, self._stamps[part.path])
             if part.clips:
                 chunk = self._labels.get(number, lambda: self._mapped(part))
-                if isinstance(clips := chunk.clips, MappedClips):
+                if isinstance(clips := chunk.clips, MappedClips) and clips.forgotten:
+                    clips.forgotten = False
                     self._mapped_clips.get(number, lambda: clips)
                 return chunk
             return self._copies_of(part).group(part.groups[0])

@@ -40,13 +40,19 @@ class Samples:
         if isinstance(pick, BrokenRow):
             return pick
         chunk, row = pick
+        if cut is None and (known := chunk.sounds.get(row)):
+            return known
         labels = self._labels(chunk)
         cause = labels.broken.get(row)
         if cause is None:
             try:
-                return self.waves.sound(chunk.clips[row], cut)
+                sound = self.waves.sound(chunk.clips[row], cut)
             except (OSError, ValueError) as error:
                 cause = str(error)
+            else:
+                if cut is None and sound.lent:
+                    chunk.sounds[row] = sound
+                return sound
         return BrokenRow(*chunk.places.where(row), labels.sample_ids[row], cause)
 
     def sample(self, pick: Pick | BrokenRow) -> Sample | BrokenRow:

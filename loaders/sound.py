@@ -24,12 +24,14 @@ class Sound(NamedTuple):
         step: What one unit of them is worth.
         rate_hz: Samples of a second.
         nbytes: Bytes of the encoded clip.
+        lent: Whether the samples are the encoded clip's own, not a copy.
     """
 
     samples: Samples
     step: float
     rate_hz: int
     nbytes: int = 0
+    lent: bool = False
 
     def peak(self) -> float:
         """Return the largest deviation from zero, in units of the samples; 0 without samples."""

@@ -1,17 +1,21 @@
 """Stratified batches: classes have equal or given shares of each."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Final
 
 import datasets
 import numpy as np
 
 from sousa.loaders.classes import UNREAD, classes_of
 from sousa.loaders.labels import CLASSES
-from sousa.loaders.layout import Indices, Layout
+from sousa.loaders.layout import Indices, Layout, hashed
 from sousa.loaders.samplers import BatchOrder, Past, Stored
 from sousa.loaders.shares import POLICIES, Counts, Dealer, integer_shares, schedule
 from sousa.loaders.source import DatasetSource
+
+PLANNED: Final = 256
+"""Batches that are drawn at a time: numpy takes as long for one as for many."""
 
 
 class StratifiedBatchSampler(BatchOrder):
@@ -107,11 +111,13 @@ class StratifiedBatchSampler(BatchOrder):
         flat = counts.reshape(len(counts) * self.world_size, len(self._used))
         ends = used + np.cumsum(flat, axis=0)
         rows = self._class_rows(epoch, ends[-1] if len(ends) else used)
-        for batch in range(self.rank, len(flat), self.world_size):
-            drawn = zip(rows, ends[batch] - flat[batch], ends[batch], strict=True)
-            mixed = np.concatenate([of_class[start:end] for of_class, start, end in drawn])
-            key = [self.seed, epoch, 1, int((ends[batch] - flat[batch]).sum())]  # rows before it
-            yield np.random.default_rng(key).permutation(mixed).tolist()
+        starts, ends = (
+            (ends - flat)[self.rank :: self.world_size],
+            ends[self.rank :: self.world_size],
+        )
+        for first in range(0, len(ends), PLANNED):
+            some = slice(first, first + PLANNED)
+            yield from mixed((self.seed, epoch, 1), rows, starts[some], ends[some])
 
     def total(self, epoch: int, past: Past = ()) -> int:  # noqa: ARG002 - the same in every epoch
         """Return how many batches of an epoch are left after what was used of it."""
@@ -131,6 +137,34 @@ class StratifiedBatchSampler(BatchOrder):
     def key(self) -> dict[str, Any]:
         """Return what, beside the data, decides which rows are in which batch."""
         return super().key() | self._key
+
+
+def mixed(
+    keys: Sequence[int], rows: Sequence[Indices], starts: Counts, ends: Counts
+) -> Iterator[list[int]]:
+    """Yield batches, each with its rows in random order.
+
+    Args:
+        keys: What fixes the order, together with how many rows came before.
+        rows: Those of each class, in the order of their use.
+        starts: For each batch the first of each class that it has, `(batches, classes)`.
+        ends: The first of each class that it has no more, `(batches, classes)`.
+    """
+    sizes = ends - starts
+    first = starts - (np.cumsum(sizes, axis=0) - sizes)
+    drawn = [
+        of_class[np.repeat(first[:, at], sizes[:, at]) + np.arange(sizes[:, at].sum())]
+        for at, of_class in enumerate(rows)
+    ]
+    batch_of = np.concatenate([np.repeat(np.arange(len(sizes)), of_each) for of_each in sizes.T])
+    by_batch = np.argsort(batch_of, kind="stable")
+    batch_ends = np.cumsum(sizes.sum(axis=1))
+    before = starts.sum(axis=1) - np.append(0, batch_ends)[:-1]
+    chance = hashed(keys, np.arange(len(by_batch)) + before[batch_of[by_batch]])
+    order = by_batch[np.lexsort((chance, batch_of[by_batch]))]
+    shuffled = np.concatenate(drawn)[order].tolist()
+    for start, end in pairwise([0, *batch_ends.tolist()]):
+        yield shuffled[start:end]
 
 
 def classified(dataset: Stored | datasets.Dataset, by: str) -> tuple[Layout, Indices, list[str]]:

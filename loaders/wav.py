@@ -31,7 +31,7 @@ def read_pcm16(clip: Clip) -> Sound | None:
         as_usual = (riff, form, code, channels, bits, name) == USUAL
         if as_usual and rate_hz and size <= len(view) - PLAIN_WAV.size:
             samples = np.frombuffer(view, "<i2", size // 2, PLAIN_WAV.size)
-            return Sound(samples, FULL_SCALE, rate_hz, len(view))
+            return Sound(samples, FULL_SCALE, rate_hz, len(view), lent=True)
     if bytes(view[:4]) != b"RIFF" or bytes(view[8:12]) != b"WAVE":
         return None
     return from_chunks(view)
@@ -56,7 +56,7 @@ def from_chunks(view: memoryview) -> Sound | None:
                 raise ValueError(f"WAV ends after {len(view) - at} of {size} bytes of audio")
             samples = np.frombuffer(view, "<i2", size // (2 * channels) * channels, at)
             wave = mono(samples.reshape(-1, channels))
-            return Sound(wave, FULL_SCALE, rate_hz, len(view))
+            return Sound(wave, FULL_SCALE, rate_hz, len(view), lent=channels == 1)
     return None
 
 
