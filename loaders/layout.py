@@ -29,25 +29,28 @@ class Layout:
     def shuffled(self, seed: int, epoch: int) -> Indices:
         """Return all rows in random order, each once.
 
-        Groups are permuted, then cut into windows of at most `open_groups`, as equal as can be,
-        and the rows of each window are permuted. Rows of one window can be read with each group
-        read once. Where all groups fit in one window, this is a uniformly random permutation.
+        The rows of a window of at most `open_groups` are permuted, then those of the next one, so
+        that each group is read once. Windows are as few and as equal as can be. Of neighbouring
+        groups, as many as there are windows, each goes to another window: so every window is a
+        fair sample of data that is sorted. With one window this is a uniformly random permutation.
 
         Examples:
             >>> Layout((2, 2, 2)).shuffled(seed=0, epoch=0)  # one group after the other
-            array([5, 4, 0, 1, 2, 3])
+            array([3, 2, 4, 5, 0, 1])
         """
         rng = np.random.default_rng([seed, epoch])
         ends = np.cumsum(self.sizes, dtype=np.int64)
         groups = [np.arange(end - size, end) for end, size in zip(ends, self.sizes, strict=True)]
-        shuffled = rng.permutation(len(groups))
-        windows = np.array_split(shuffled, max(1, -(-len(groups) // self.open_groups)))
-        mixed = [
-            rng.permutation(np.concatenate([groups[group] for group in window]))
-            for window in windows
-            if len(window)
+        if not groups:
+            return np.empty(0, np.int64)
+        windows = -(-len(groups) // self.open_groups)
+        runs = np.tile(np.arange(windows), (-(-len(groups) // windows), 1))
+        window_of = rng.permuted(runs, axis=1).ravel()[: len(groups)]
+        rows = [
+            np.concatenate([groups[group] for group in np.flatnonzero(window_of == window)])
+            for window in range(windows)
         ]
-        return np.concatenate(mixed) if mixed else np.empty(0, np.int64)
+        return np.concatenate([rng.permutation(of_window) for of_window in rows])
 
 
 def hashed(keys: Sequence[int], numbers: Sequence[int] | Indices) -> npt.NDArray[np.float64]:

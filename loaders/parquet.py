@@ -29,11 +29,12 @@ KEPT_LABELS: Final = 100_000
 KEPT_FILES: Final = 64
 """Files that a process keeps open."""
 
-LABEL_ROWS: Final = 128
+LABEL_ROWS: Final = 256
 """Rows whose labels are read together, where their clips are used where they are."""
 
-MAPPED_WINDOW: Final = 256 * 2**20
-"""Row groups that a shuffle mixes, if they are used where they are: clean pages of files."""
+MAPPED_WINDOW: Final = 2**30
+"""Row groups that a shuffle mixes, if they are used where they are: clean pages of files, which
+the system may take."""
 
 MAPPED_BYTES: Final = 4 * 2**30
 """Clips that stay mapped: the system may take such pages whenever it needs them, but to map them
@@ -88,7 +89,7 @@ class ParquetSource:
         self.broken: list[BrokenRow] = []
         self.declared = Declared((), {}, None)
         sizes: list[int] = []
-        largest = 1
+        largest, longest = 1, 1
         self._reset()
         for path in files:
             try:
@@ -104,9 +105,9 @@ class ParquetSource:
             sizes += rows
             self._file_rows.append(sum(rows))
             largest = max([largest, *(group.total_byte_size for group in groups)])
+            longest = max([longest, *rows])
         mapped = all(part.clips for part in self._parts)
-        window = MAPPED_WINDOW if mapped else KEPT_BYTES // 2  # half, so that two can meet
-        self.layout = Layout(tuple(sizes), max(2, window // largest))
+        self.layout = Layout(tuple(sizes), open_groups(largest, longest, mapped=mapped))
         rows_of = np.array([part.rows for part in self._parts], np.int64)
         self._ends = np.cumsum(rows_of)
         self._starts = self._ends - rows_of
@@ -270,6 +271,18 @@ class Copies:
         path = self.part.path
         file = self.files.get(path, lambda: MappedFile(path, self.stamp))
         return arrow_chunk(file.read(self.columns, [number]), in_file(self.part))
+
+
+def open_groups(nbytes: int, rows: int, *, mapped: bool) -> int:
+    """Return how many row groups a shuffle mixes; half of what is kept, so that two windows can meet.
+
+    Args:
+        nbytes: Of the largest one.
+        rows: Of the longest one.
+        mapped: Whether all clips are used where they are.
+    """
+    window = MAPPED_WINDOW if mapped else KEPT_BYTES // 2
+    return max(2, min(window // nbytes, KEPT_LABELS // 2 // rows))
 
 
 def parts_of(path: Path, file: MappedFile, rows: Sequence[int]) -> list[Part]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sousa.loaders import StratifiedBatchSampler
@@ -65,6 +65,23 @@ def test_a_shuffle_needs_only_the_open_groups_at_a_time(rows: int, opened: int) 
     in_last = len(at) // -(-len(at) // opened)
     smallest = rows - 5 * (len(at) - 1)
     assert len(set(groups[-5 * (in_last - 1) - smallest :].tolist())) >= in_last
+
+
+def batch_means(order: np.ndarray) -> np.ndarray:
+    """How far the mean of each batch of 32 is from what is expected of sorted data."""
+    return (order[: len(order) // 32 * 32].reshape(-1, 32).mean(axis=1) + 0.5) / len(order) - 0.5
+
+
+@given(st.integers(0, 2**32), st.integers(400, 1600), st.integers(25, 100))
+@settings(max_examples=20)
+def test_sorted_data_in_windows_looks_like_a_full_shuffle(
+    seed: int, groups: int, opened: int
+) -> None:
+    """Batch means vary as those of independent rows, 1 / (12 x 32), and not in waves."""
+    means = batch_means(Layout((64,) * groups, opened).shuffled(seed, 0))
+    spread = 5 / np.sqrt(len(means))  # five standard errors
+    assert abs(means.var() * 12 * 32 - 1) < np.sqrt(2) * spread
+    assert abs((means[1:] * means[:-1]).mean() * 12 * 32) < spread
 
 
 def test_one_window_is_as_random_as_a_permutation() -> None:
