@@ -1,14 +1,22 @@
-"""Our loader as its users have it: through its public names only."""
+"""Our loader as its users have it, through its public names; and its innermost loop alone."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from loading_limits import RATE_HZ
+import numpy as np
+import numpy.typing as npt
+from loading_limits import RATE_HZ, batches_without_end, threads_rate
 from loading_rounds import Entrant, loader_rate
 
 from sousa.loaders import Loader, SOUSADataset, create_dataloader
+from sousa.loaders.decode import Decoder
+from sousa.loaders.padded import write_floats
+from sousa.loaders.sound import FULL_SCALE, Sound
+from sousa.loaders.waves import Waves
 
 BATCH_SIZE = 32
 WORKERS = (1, 2)
@@ -36,7 +44,7 @@ def our_loader(
 
 
 def ours(name: str, folder: Path, **options: Any) -> Entrant:
-    """Return our loader as one that trains epoch after epoch: in the first it maps the files."""
+    """Return our loader as one that trains epoch after epoch."""
     loaders: dict[int, Loader] = {}
 
     def rate(workers: int, seconds: float) -> float:
@@ -47,6 +55,32 @@ def ours(name: str, folder: Path, **options: Any) -> Entrant:
         return loader_rate(loaders[workers], seconds)
 
     return Entrant(f"ours, {name}", rate, WORKERS)
+
+
+def ours_at_first(name: str, folder: Path, **options: Any) -> Entrant:
+    """Return our loader in its first epoch, in which it maps the files: a new one each time."""
+
+    def rate(workers: int, seconds: float) -> float:
+        return loader_rate(our_loader(folder, workers, **options), seconds)
+
+    return Entrant(f"ours, {name}", rate, WORKERS)
+
+
+def kernel(clips: list[npt.NDArray[np.int16]]) -> Entrant:
+    """Return the loop that writes our batches, alone: into one batch a thread, over and over."""
+    longest = max(map(len, clips))
+
+    def steps(thread: int) -> Iterator[int]:
+        rows = np.zeros((BATCH_SIZE, longest), np.float32)
+        mask = np.zeros(rows.shape, np.bool_)
+        waves = Waves(Decoder(), normalize=False)
+        sounds = [Sound(clip, FULL_SCALE, RATE_HZ) for clip in clips]
+        for places in batches_without_end(len(clips), BATCH_SIZE, thread):
+            chosen = [sounds[place] for place in places]
+            write_floats(waves, chosen, [len(sound.samples) for sound in chosen], rows, mask)
+            yield BATCH_SIZE
+
+    return Entrant("kernel of ours, alone", partial(threads_rate, steps), (1, 2))
 
 
 def state_late(folder: Path, *, streaming: bool) -> dict[str, Any]:

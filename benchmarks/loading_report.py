@@ -83,8 +83,8 @@ class Standing:
 
 
 def kind_of(name: str) -> str:
-    """Return `limit`, `ours` or `peer`."""
-    return next((kind for kind in ("limit", "ours") if name.startswith(kind)), "peer")
+    """Return `limit`, `kernel`, `ours` or `peer`."""
+    return next((kind for kind in ("limit", "kernel", "ours") if name.startswith(kind)), "peer")
 
 
 def print_standing(title: str, standing: Standing) -> None:
@@ -125,7 +125,8 @@ def save_picture(standings: Mapping[str, Standing], path: Path) -> None:
         bars = [
             (name, rate)
             for name, rate in reversed(standing.by_rate())
-            if name == standing.limit or (kind_of(name) != "limit" and NORMALISED not in name)
+            if name == standing.limit
+            or (kind_of(name) in ("ours", "peer") and NORMALISED not in name)
         ]
         names, rates = zip(*bars, strict=True)
         drawn = axis.barh(names, rates, color=[COLOURS[kind_of(name)] for name in names])
