@@ -35,7 +35,7 @@ In reading order, which is the order in which data flows:
     dataset     what the user has        -> samples by index
     collate     samples                  -> batches
     buffers     used memory              -> memory for batches
-    padded, pcm: samples                 -> rows of a batch
+    padded, unlocked: samples            -> rows of a batch
     fetched     jobs                     -> batches, written in place
 
     shares      classes                  -> counts for each batch

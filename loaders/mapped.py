@@ -19,6 +19,13 @@ from sousa.loaders.chunks import Clip, Clips
 from sousa.loaders.rows import AUDIO
 from sousa.loaders.values import ColumnChunk, stored_chunk, value_ranges
 
+try:
+    from sousa.loaders import unlocked
+except ImportError:  # there was no compiler
+    COMPILED = False
+else:
+    COMPILED = hasattr(unlocked, "stamps")
+
 CLIPS: Final = f"{AUDIO}.bytes"
 """Path in the schema of the encoded clips."""
 
@@ -43,10 +50,27 @@ class Stamp(NamedTuple):
     mtime_ns: int
 
     @classmethod
-    def of(cls, path: Path) -> "Stamp":
-        """Return a file's stamp as it is now."""
-        found = os.stat(path)  # noqa: PTH116 - half the time, and it is asked for every batch
+    def of(cls, path: Path | bytes) -> "Stamp":
+        """Return a file's stamp as it is now.
+
+        Raises:
+            OSError: If there is no such file.
+        """
+        found = os.stat(path)  # noqa: PTH116 - a Path cannot be made of bytes
         return cls(found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def stamps_of(paths: tuple[bytes, ...]) -> Sequence[tuple[int, int, int] | None]:
+    """Return the stamp of each file as it is now, None where there is none."""
+    return unlocked.stamps(paths) if COMPILED else [stamp_of(path) for path in paths]
+
+
+def stamp_of(path: bytes) -> Stamp | None:
+    """Return a file's stamp as it is now, None where there is none."""
+    try:
+        return Stamp.of(path)
+    except OSError:
+        return None
 
 
 class MappedClips:

@@ -10,7 +10,7 @@ from sousa.loaders.sound import FULL_SCALE, Sound
 from sousa.loaders.waves import Waves
 
 try:
-    from sousa.loaders import pcm
+    from sousa.loaders import unlocked
 except ImportError:  # there was no compiler
     COMPILED = False
 else:
@@ -36,7 +36,7 @@ def write_floats(
         write_rows(waves.write, sounds, lengths, rows, mask)
         return
     samples, steps = [sound.samples for sound in sounds], [sound.step for sound in sounds]
-    pcm.write_batch(samples, steps, list(lengths), rows, mask, waves.normalize)
+    unlocked.write_batch(samples, steps, list(lengths), rows, mask, waves.normalize)
 
 
 def write_rows(

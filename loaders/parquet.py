@@ -1,8 +1,9 @@
 """Rows of Parquet files by index: footers at opening, then clips where they are in the files."""
 
+import os
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import accumulate
 from pathlib import Path
@@ -16,7 +17,14 @@ from sousa.loaders.chunks import Chunk, Clip, InFile, Pick, arrow_chunk
 from sousa.loaders.errors import BrokenRow, BrokenRowError
 from sousa.loaders.kept import Kept
 from sousa.loaders.layout import Layout
-from sousa.loaders.mapped import FAILURES, MappedClips, MappedFile, Stamp, check_unchanged
+from sousa.loaders.mapped import (
+    FAILURES,
+    MappedClips,
+    MappedFile,
+    Stamp,
+    check_unchanged,
+    stamps_of,
+)
 from sousa.loaders.rows import AUDIO, Declared, check_columns
 from sousa.loaders.values import ColumnChunk
 
@@ -47,6 +55,8 @@ class Part:
 
     Attributes:
         path: The file.
+        name: Its path as the system has it.
+        stamp: What it was when it was opened first.
         groups: Their numbers.
         first: Position in the file of their first row.
         rows: How many rows they have.
@@ -54,6 +64,8 @@ class Part:
     """
 
     path: Path
+    name: bytes
+    stamp: Stamp
     groups: tuple[int, ...]
     first: int
     rows: int
@@ -153,8 +165,9 @@ class ParquetSource:
         parts = np.searchsorted(self._ends, indices, side="right")
         rows = np.asarray(indices) - self._starts[parts]
         numbers = set(parts.tolist())
-        changes = {path: self._change(path) for path in {self._parts[at].path for at in numbers}}
-        chunks = {at: changes[self._parts[at].path] or self._chunk(at) for at in numbers}
+        names = tuple({self._parts[at].name for at in numbers})
+        now = dict(zip(names, stamps_of(names), strict=True))
+        chunks = {at: self._chunk(at, now[self._parts[at].name]) for at in numbers}
         picks: list[Pick | BrokenRow] = []
         for number, row in zip(parts.tolist(), rows.tolist(), strict=True):
             if isinstance(chunk := chunks[number], str):
@@ -164,18 +177,12 @@ class ParquetSource:
                 picks.append(Pick(chunk, row))
         return picks
 
-    def _change(self, path: Path) -> str:
-        """Return what happened to a file since it was opened; nothing if it is as it was."""
-        try:
-            check_unchanged(path, self._stamps[path])
-        except OSError as error:
-            return unreadable(path, error).cause
-        return ""
-
-    def _chunk(self, number: int) -> Chunk | str:
-        """Return the rows of a part, or why they cannot be read."""
+    def _chunk(self, number: int, now: tuple[int, int, int] | None) -> Chunk | str:
+        """Return the rows of a part whose file is now so, or why they cannot be read."""
         part = self._parts[number]
         try:
+            if now != part.stamp:
+                check_unchanged(part.path, part.stamp)  # says what happened
             if part.clips:
                 chunk = self._labels.get(number, lambda: self._mapped(part))
                 if isinstance(clips := chunk.clips, MappedClips) and clips.forgotten:
@@ -195,7 +202,7 @@ class ParquetSource:
 
     def _copies_of(self, part: Part) -> "Copies":
         columns = (AUDIO,) if part.clips else self._columns
-        return Copies(part, columns, self._stamps[part.path], self._files, self._copies)
+        return Copies(part, columns, self._files, self._copies)
 
     def column(
         self, name: str, *, skip_broken: bool = False
@@ -235,14 +242,12 @@ class Copies:
     Attributes:
         part: Which rows.
         columns: What to read.
-        stamp: What the file was when it was opened first.
         files: Files that are kept open.
         kept: Row groups that were copied last.
     """
 
     part: Part
     columns: tuple[str, ...]
-    stamp: Stamp
     files: Kept[Path, MappedFile]
     kept: Kept[tuple[Path, int], Chunk]
 
@@ -269,12 +274,12 @@ class Copies:
 
     def _copied(self, number: int) -> Chunk:
         path = self.part.path
-        file = self.files.get(path, lambda: MappedFile(path, self.stamp))
+        file = self.files.get(path, lambda: MappedFile(path, self.part.stamp))
         return arrow_chunk(file.read(self.columns, [number]), in_file(self.part))
 
 
 def open_groups(nbytes: int, rows: int, *, mapped: bool) -> int:
-    """Return how many row groups a shuffle mixes; half of what is kept, so that two windows can meet.
+    """Return how many row groups a shuffle mixes; what is kept has room for two windows.
 
     Args:
         nbytes: Of the largest one.
@@ -288,15 +293,16 @@ def open_groups(nbytes: int, rows: int, *, mapped: bool) -> int:
 def parts_of(path: Path, file: MappedFile, rows: Sequence[int]) -> list[Part]:
     """Return the parts in which the row groups of a file are read; `rows` are those of each."""
     parts: list[Part] = []
-    first = 0
+    name, first = os.fsencode(path), 0
     for number, size in enumerate(rows):
         clips = file.stored_clips(number)
         last = parts[-1] if parts else None
         if last and last.clips and clips and last.rows + size <= LABEL_ROWS:
             groups, places = (*last.groups, number), (*last.clips, clips)
-            parts[-1] = Part(path, groups, last.first, last.rows + size, places)
+            parts[-1] = replace(last, groups=groups, rows=last.rows + size, clips=places)
         else:
-            parts.append(Part(path, (number,), first, size, (clips,) if clips else ()))
+            places = (clips,) if clips else ()
+            parts.append(Part(path, name, file.stamp, (number,), first, size, places))
         first += size
     return parts
 

@@ -1,5 +1,6 @@
-"""Rows of a batch: compiled, they are what numpy makes, bit for bit."""
+"""What is compiled does what numpy and the system do, bit for bit."""
 
+import os
 import shutil
 import sysconfig
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sousa.loaders import padded
+from sousa.loaders import mapped, padded
 from sousa.loaders.decode import Decoder
 from sousa.loaders.padded import write_floats, write_rows
 from sousa.loaders.sound import FULL_SCALE, Sound
@@ -59,6 +60,16 @@ def test_compiled_rows_are_those_of_numpy(
     assert mine.tobytes() == other.tobytes()
 
 
+def test_stamps_are_those_of_the_system(tmp_path: Path) -> None:
+    """Of files of any name, of what is no file, and of what is not there."""
+    for name in ("a", "drüm", "c"):
+        (tmp_path / name).write_bytes(bytes(len(name)))
+    names = tuple(os.fsencode(tmp_path / name) for name in ("a", "drüm", "nothing", "", "c"))
+    assert [*mapped.stamps_of(names)] == [mapped.stamp_of(name) for name in names]
+    assert mapped.stamps_of(names)[2] is None
+    assert mapped.stamps_of(()) == []
+
+
 def test_a_hand_worked_batch() -> None:
     clips = [Sound(np.array(clip, np.int16), FULL_SCALE, 16_000) for clip in ([1, -4], [], [0])]
     rows, mask = np.full((3, 3), 9, np.float32), np.zeros((3, 3), np.bool_)
@@ -89,5 +100,5 @@ def test_what_does_not_fit_is_not_written(change: dict[str, object], error: str)
         "mask": np.zeros((1, 4), np.bool_),
     }
     with pytest.raises(ValueError, match=error):
-        padded.pcm.write_batch(*(given | change).values(), False)
+        padded.unlocked.write_batch(*(given | change).values(), False)
     assert not given["waveforms"].any()

@@ -1,6 +1,6 @@
-/* The one loop of the loader that cannot be numpy: all clips of a batch become padded float32 in
- * one call, which gives up Python's lock once. Numpy gives it up for every clip, and waiting for
- * it again costs more than the arithmetic. See loaders/padded.py for what the arguments mean. */
+/* What is done for a whole batch without Python's lock, which is given up once. Numpy and `os` give
+ * it up for every clip and every file, and waiting for it again costs more than what they do.
+ * See unlocked.pyi for the arguments. */
 
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
@@ -8,6 +8,9 @@
 
 #include <stdint.h>
 #include <string.h>
+#ifndef _WIN32
+#include <sys/stat.h>
+#endif
 
 /* Where the C library can choose at run time, the same loops are compiled for wider vectors. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__)
@@ -132,13 +135,68 @@ static PyObject *write_batch(PyObject *module, PyObject *args) {
     return done;
 }
 
+#ifndef _WIN32
+#ifdef __APPLE__
+#define MODIFIED st_mtimespec
+#else
+#define MODIFIED st_mtim
+#endif
+
+typedef struct {
+    const char *path; /* of the list's own bytes */
+    long long inode, size, mtime_ns;
+    int found;
+} File;
+
+static PyObject *list_of(const File *files, Py_ssize_t size) {
+    PyObject *stamps = PyList_New(size);
+    for (Py_ssize_t at = 0; stamps && at < size; at++) {
+        const File *file = &files[at];
+        PyObject *stamp = file->found
+            ? Py_BuildValue("(LLL)", file->inode, file->size, file->mtime_ns)
+            : Py_NewRef(Py_None);
+        if (!stamp || PyList_SetItem(stamps, at, stamp)) Py_CLEAR(stamps);
+    }
+    return stamps;
+}
+
+static PyObject *stamps_of(PyObject *module, PyObject *args) {
+    PyObject *paths, *stamps = NULL;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "O!:stamps", &PyTuple_Type, &paths)) return NULL;
+    const Py_ssize_t size = PyTuple_Size(paths);
+    File *files = PyMem_Calloc(size ? size : 1, sizeof *files);
+    if (!files) return PyErr_NoMemory();
+    for (Py_ssize_t at = 0; at < size && !PyErr_Occurred(); at++)
+        files[at].path = PyBytes_AsString(PyTuple_GetItem(paths, at));
+    if (!PyErr_Occurred()) {
+        Py_BEGIN_ALLOW_THREADS;
+        for (File *file = files; file < files + size; file++) {
+            struct stat status;
+            file->found = !stat(file->path, &status);
+            if (!file->found) continue;
+            file->inode = (long long)status.st_ino;
+            file->size = (long long)status.st_size;
+            file->mtime_ns = status.MODIFIED.tv_sec * 1000000000LL + status.MODIFIED.tv_nsec;
+        }
+        Py_END_ALLOW_THREADS;
+        stamps = list_of(files, size);
+    }
+    PyMem_Free(files);
+    return stamps;
+}
+#endif
+
 static PyMethodDef methods[] = {
     {"write_batch", write_batch, METH_VARARGS, "Write clips into a batch."},
+#ifndef _WIN32
+    {"stamps", stamps_of, METH_VARARGS, "Return inode, size and time of change of files."},
+#endif
     {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "pcm", NULL, 0, methods, NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "unlocked", NULL, 0, methods, NULL, NULL, NULL, NULL,
 };
 
-PyMODINIT_FUNC PyInit_pcm(void) { return PyModuleDef_Init(&definition); }
+PyMODINIT_FUNC PyInit_unlocked(void) { return PyModuleDef_Init(&definition); }
