@@ -1,7 +1,7 @@
 """Arguments that users pass, refused where they are not what they must be."""
 
 import math
-from typing import Any, SupportsFloat
+from typing import Any, SupportsFloat, SupportsIndex
 
 
 def check_positive(value: Any, name: str) -> None:
@@ -18,6 +18,18 @@ def check_positive(value: Any, name: str) -> None:
         or not 0 < float(value) < math.inf
     ):
         raise ValueError(f"{name} must be a number above 0 or None, got {value!r}")
+
+
+def check_rate(value: Any, name: str) -> None:
+    """Refuse what is neither None nor a whole number of Hz above 0.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex) or value.__index__() < 1:
+        raise ValueError(f"{name} must be a whole number of Hz above 0 or None, got {value!r}")
 
 
 def check_flag(value: Any, name: str) -> None:

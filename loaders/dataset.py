@@ -8,7 +8,13 @@ from typing import Any, Final, SupportsIndex
 
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
-from sousa.loaders.checks import check_choice, check_flag, check_function, check_positive
+from sousa.loaders.checks import (
+    check_choice,
+    check_flag,
+    check_function,
+    check_positive,
+    check_rate,
+)
 from sousa.loaders.chunks import Listed, Pick, picks_of
 from sousa.loaders.classes import classes_of
 from sousa.loaders.decode import Decoder
@@ -84,7 +90,7 @@ class SOUSADataset(Dataset[Sample]):
         on_error: str = "raise",
         resampler: str = "soxr",
     ) -> None:
-        check_positive(resample_rate, "resample_rate")
+        check_rate(resample_rate, "resample_rate")
         check_positive(max_length_sec, "max_length_sec")
         check_function(transform, "transform")
         check_flag(normalize_audio, "normalize_audio")

@@ -164,12 +164,22 @@ def test_some_configs_and_splits_are_enough(tmp_path: Path) -> None:
         ({"split": "val"}, "split must be one of train, validation, test in .*, got 'val'"),
         ({"config": "audio_48k"}, "config must be one of audio, audio_16k in .*'audio_48k'"),
         ({"target": "loudness"}, "target must be one of skill_tier.*got loudness"),
-        ({"resample_rate": 0}, "resample_rate must be a number above 0 or None, got 0"),
+        ({"resample_rate": 0}, "resample_rate must be a whole number of Hz above 0 or None, got 0"),
         ({"max_length_sec": -1}, "max_length_sec must be a number above 0"),
         ({"on_error": "ignore"}, "on_error must be one of raise, skip, got 'ignore'"),
         ({"target": None}, "target must be one of skill_tier.*got None"),
-        ({"resample_rate": "16k"}, "resample_rate must be a number above 0 or None, got '16k'"),
-        ({"resample_rate": True}, "resample_rate must be a number above 0 or None, got True"),
+        (
+            {"resample_rate": "16k"},
+            "resample_rate must be a whole number of Hz above 0 or None, got '16k'",
+        ),
+        (
+            {"resample_rate": 1.5},
+            "resample_rate must be a whole number of Hz above 0 or None, got 1.5",
+        ),
+        (
+            {"resample_rate": True},
+            "resample_rate must be a whole number of Hz above 0 or None, got True",
+        ),
         ({"config": "midi_only"}, "midi_only holds no audio; of .* audio, audio_16k can be read"),
     ],
 )
