@@ -1,65 +1,152 @@
-"""Facts to the dataset card: YAML that `datasets` and the Hub read, and a page for people."""
+"""A dataset folder to its card: YAML that `datasets` and the Hub read, and a page for people.
+
+`compose` makes all files of a card, `write` puts them into the folder. What people wrote is kept:
+prose in its marked places, and the keys of the YAML that are not counted from the shards.
+"""
 
 import json
-import shlex
-from collections.abc import Mapping
-from importlib.resources import files
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from string import Template
 from typing import Any, Final
 
-from datasets import DatasetInfo, Features, SplitDict, SplitInfo
-from datasets.info import DatasetInfosDict
-from datasets.utils.metadata import MetadataConfigs
-from huggingface_hub import DatasetCardData
+from sousa.cards import figures
+from sousa.cards.croissant import croissant
+from sousa.cards.facts import Facts, facts
+from sousa.cards.front_matter import PRETTY_NAME, front_matter, load, split_card
+from sousa.cards.page import citation, page, summary
+from sousa.cards.prose import prose, with_prose
+from sousa.cards.samples import Sample, samples
 
-from sousa.builders.schema import CONFIG_RATES, CONFIGS, RUDIMENTS, SPLITS
-from sousa.cards import tables
-from sousa.cards.facts import ConfigFacts, Facts, facts
+PLACE: Final = "org/sousa"
+"""Stands for the dataset's id on the Hub until it is known."""
 
-PRETTY_NAME: Final = "SOUSA: snare-drum rudiments, played and judged"
-
-SIZE_BOUNDS: Final = {
-    "n<1K": 1_000,
-    "1K<n<10K": 10_000,
-    "10K<n<100K": 100_000,
-    "100K<n<1M": 1_000_000,
-    "1M<n<10M": 10_000_000,
-    "10M<n<100M": 100_000_000,
-    "100M<n<1B": 1_000_000_000,
-    "1B<n<10B": 10_000_000_000,
-}
-"""The Hub's size categories, each with the number of rows that is too many for it."""
-
-OPTIONS: Final[tuple[tuple[str, str, Any], ...]] = (
-    ("players", "--players", None),
-    ("tempos", "--tempos", None),
-    ("variants", "--variants", None),
-    ("rudiments", "--rudiments", list(RUDIMENTS)),
-    ("seed", "--seed", None),
-    ("configs", "--configs", list(CONFIGS)),
-    ("tokens", "--tokens", ["grid"]),
-    ("score_set", "--score-set", "v1"),
-    ("splits", "--splits", list(SPLITS)),
-    ("kit", "--kit", None),
-)
-"""Options of `sousa build` in a plan, with their flags and the value that goes without saying."""
+README: Final = "README.md"
+CROISSANT: Final = "croissant.json"
+EXTRAS: Final = re.compile(r"card/(sample-\d+\.(flac|wav|ogg)|samples\.svg|scores\.svg)")
+"""Files of a card that not every card has."""
 
 
-def write(folder: str | Path) -> Path:
-    """Write the card of a dataset folder, from what its shards hold, and return its path.
+@dataclass(frozen=True, slots=True)
+class Card:
+    """All that describes a dataset.
+
+    Attributes:
+        files: Content of each file, by its path in the folder.
+        homeless: Names of prose that the page has no place for; it stands at its end.
+    """
+
+    files: Mapping[str, bytes]
+    homeless: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Content of README.md."""
+        return self.files[README].decode("utf-8")
+
+
+def is_ours(path: str) -> bool:
+    """Return whether a path in a dataset's folder is one that a card is written to."""
+    return path in (README, CROISSANT) or EXTRAS.fullmatch(path) is not None
+
+
+def write(folder: str | Path, *, place: str = PLACE, overwrite: bool = False) -> Card:
+    """Write the card of a dataset folder, from what its shards hold.
+
+    Args:
+        folder: The dataset's.
+        place: Its id on the Hub.
+        overwrite: Replace a README.md that has no marks, or marks that do not pair up.
 
     Raises:
+        FileExistsError: If README.md was made by somebody else.
         FileNotFoundError: If the folder holds no shards.
         OSError: If a shard is damaged, or the card cannot be written.
-        ValueError: If `manifest.json` is no manifest.
+        ValueError: If `manifest.json` is no manifest, or marks or YAML of README.md are broken.
     """
     root = Path(folder)
-    text = render(facts(root), read_manifest(root))
-    path, partial = root / "README.md", root / ".README.md.partial"
-    partial.write_text(text, encoding="utf-8", newline="\n")
-    partial.replace(path)
-    return path
+    card = compose(root, place=place, overwrite=overwrite)
+    (root / "card").mkdir(exist_ok=True)
+    for stale in (root / "card").iterdir():
+        if EXTRAS.fullmatch(f"card/{stale.name}") and f"card/{stale.name}" not in card.files:
+            stale.unlink()
+    for name, content in card.files.items():
+        path = root / name
+        partial = path.with_name(f".{path.name}.partial")
+        partial.write_bytes(content)
+        partial.replace(path)
+    if not any((root / "card").iterdir()):
+        (root / "card").rmdir()
+    return card
+
+
+def compose(
+    folder: str | Path,
+    *,
+    place: str = PLACE,
+    configs: Collection[str] | None = None,
+    overwrite: bool = False,
+) -> Card:
+    """Return the card of a dataset folder, without writing it.
+
+    Args:
+        folder: The dataset's.
+        place: Its id on the Hub.
+        configs: Describe only these; None is all.
+        overwrite: Leave out what a README.md holds that has no marks, or broken ones.
+
+    Raises:
+        FileExistsError: If README.md was made by somebody else.
+        FileNotFoundError: If the folder holds no shards, or not those configs.
+        OSError: If a shard is damaged.
+        ValueError: If `manifest.json` is no manifest, or marks or YAML of README.md are broken.
+    """
+    root = Path(folder)
+    by_hand, written = kept(root / README, overwrite=overwrite)
+    found, manifest = facts(root, configs), read_manifest(root)
+    plan = manifest.get("plan")
+    plan = plan if isinstance(plan, dict) and "players" in plan else {}
+    clips = samples(root, found)
+    usual = PRETTY_NAME if found.labels.rudiments else place.rpartition("/")[2]
+    title = str(by_hand.get("pretty_name") or usual)
+    yaml = front_matter(found, title=title, built=bool(plan), kept=by_hand)
+    body, homeless = with_prose(page(found, plan, clips, title=title, place=place), written)
+    about = summary(found).replace("*", "")
+    cite = citation(plan, title, place) if plan else ""
+    files = {
+        CROISSANT: croissant(found, load(yaml), manifest, place=place, about=about, cite=cite),
+        **_figures(found, clips),
+        README: f"---\n{yaml}---\n\n{body}",
+    }
+    heard = {f"card/{clip.name}": clip.content for clip in clips}
+    return Card(heard | {name: text.encode("utf-8") for name, text in files.items()}, homeless)
+
+
+def kept(readme: Path, *, overwrite: bool) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what a card keeps of the README.md that is there: its YAML, and prose by name.
+
+    Raises:
+        FileExistsError: If it has no marks and `overwrite` is not set.
+        ValueError: If its marks or its YAML are broken and `overwrite` is not set.
+    """
+    if not readme.exists():
+        return {}, {}
+    try:
+        yaml, body = split_card(readme.read_text("utf-8"))
+        found = load(yaml), prose(body)
+    except ValueError as error:
+        if overwrite:
+            return {}, {}
+        raise ValueError(f"{readme}: {error}; mend it, or replace it with --overwrite") from error
+    if found[1] or not body.strip():
+        return found
+    if overwrite:
+        return {}, {}
+    raise FileExistsError(
+        f"{readme} was not made by `sousa card` (it has no prose marks); move it away, or replace "
+        "it with `sousa card --overwrite`"
+    )
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -73,125 +160,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold an object, holds a {type(content).__name__}")
     return content
 
 
-def render(facts: Facts, manifest: Mapping[str, Any]) -> str:
-    """Return the card: the same for the same facts and manifest, and without a date.
-
-    Args:
-        facts: What the dataset holds.
-        manifest: Content of `manifest.json`; may be empty.
-    """
-    template = Template(files("sousa.cards").joinpath("template.md").read_text("utf-8"))
-    plan = manifest.get("plan")
-    plan = plan if isinstance(plan, dict) else {}
-    audio = [config for config in facts.configs if config in CONFIG_RATES]
-    page = template.substitute(
-        pretty_name=PRETTY_NAME,
-        place="org/sousa",
-        audio_config=audio[0] if audio else facts.default,
-        summary=summary(facts),
-        command=command(plan),
-        versions=versions(plan),
-        score_set=tables.text(plan.get("score_set", "v1")),
-        **tables.sections(facts),
-    )
-    return f"---\n{front_matter(facts)}---\n\n{page}"
-
-
-def front_matter(facts: Facts) -> str:
-    """Return the YAML by which `load_dataset` and the Hub's viewer read the folder."""
-    data = DatasetCardData(
-        license="cc-by-4.0",
-        pretty_name=PRETTY_NAME,
-        language=["en"],
-        size_categories=[size_category(facts.rows)],
-        task_categories=["audio-classification"],
-        tags=["music", "drums", "midi", "audio", "snare", "rudiments", "synthetic"],
-    )
-    infos = {name: _info(config) for name, config in facts.configs.items()}
-    DatasetInfosDict(infos).to_dataset_card_data(data)
-    MetadataConfigs(
-        {
-            name: {
-                "data_files": [
-                    {"split": split, "path": f"{name}/{split}-*"} for split in config.splits
-                ],
-            }
-            | ({"default": True} if name == facts.default else {})
-            for name, config in facts.configs.items()
-        }
-    ).to_dataset_card_data(data)
-    for listed in (data.get("configs"), data.get("dataset_info")):
-        if isinstance(listed, list):  # `datasets` sorts by name; the default goes first
-            listed.sort(key=lambda entry: CONFIGS.index(entry["config_name"]))
-    return str(data.to_yaml()) + "\n"
-
-
-def _info(config: ConfigFacts) -> DatasetInfo:
-    splits = {
-        name: SplitInfo(name=name, num_bytes=split.data_bytes, num_examples=split.rows)
-        for name, split in config.splits.items()
-    }
-    return DatasetInfo(
-        features=Features.from_dict(dict(config.features)),
-        splits=SplitDict(splits),
-        download_size=config.file_bytes,
-        dataset_size=sum(split.data_bytes for split in config.splits.values()),
-    )
-
-
-def size_category(rows: int) -> str:
-    """Return the Hub's size category for a number of rows.
-
-    Examples:
-        >>> size_category(480), size_category(12_000)
-        ('n<1K', '10K<n<100K')
-    """
-    return next((name for name, bound in SIZE_BOUNDS.items() if rows < bound), "1B<n<10B")
-
-
-def summary(facts: Facts) -> str:
-    """Return what the dataset is, in a paragraph."""
-    labels = facts.labels
-    players = sum(labels.players.values())
-    played = sum(count > 0 for count in labels.rudiments.values())
-    long = f"{labels.hours:,.1f} hours" if labels.hours >= 1 else f"{labels.hours * 60:.0f} minutes"
-    whole = (
-        f"{facts.rows:,} clips, {long}: {players:,} simulated players of four skill tiers play "
-        f"{played} of the {len(RUDIMENTS)} snare-drum rudiments. Every clip is scored"
-    )
-    if "strokes" not in facts.configs[facts.default].features:
-        return whole + "."
-    return (
-        f"{whole}, and each of its strokes, {labels.strokes:,} in all, is labelled with hand, "
-        "kind, intended and actual onset and velocity. MIDI, measures and mistakes come with it."
-    )
-
-
-def command(plan: Mapping[str, Any]) -> str:
-    """Return the command that builds the dataset again."""
-    if not plan:
-        return "# not recorded: the folder has no manifest.json"
-    words = ["sousa", "build", "OUT"]
-    if plan.get("soundfont_sha256"):
-        plan = {**plan, "kit": f"{plan.get('kit')}.sf2"}
-    for name, flag, unsaid in OPTIONS:
-        value = plan.get(name)
-        if value is not None and value != unsaid:
-            values = value if isinstance(value, list) else [value]
-            words += [flag, ",".join(str(each) for each in values)]
-    return shlex.join(words)
-
-
-def versions(plan: Mapping[str, Any]) -> str:
-    """Return what the dataset was made with, in a sentence."""
-    stated = plan.get("versions")
-    if not isinstance(stated, dict) or not stated:
-        return "The versions it was made with are not recorded."
-    return "Made with " + tables.text(", ".join(f"{k} {v}" for k, v in stated.items())) + "."
+def _figures(found: Facts, clips: Sequence[Sample]) -> dict[str, str]:
+    drawn = {}
+    if clips:
+        drawn["card/samples.svg"] = figures.clips(clips)
+    if found.labels.overall:
+        drawn["card/scores.svg"] = figures.scores(found.labels.overall)
+    return drawn

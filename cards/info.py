@@ -6,17 +6,36 @@ from pathlib import Path
 from typing import Final
 
 from datasets.info import DatasetInfosDict
-from huggingface_hub import DatasetCard, hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError
+from huggingface_hub import DatasetCard, HfApi
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
 from sousa.builders.schema import SCORES, SKILL_TIERS
 from sousa.cards.facts import Facts, facts
+from sousa.cards.failures import NETWORK_ERROR, may_pass
+from sousa.cards.listing import README
+from sousa.cards.remote import MAIN
 from sousa.cards.tables import size, spread
 
 HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def describe(source: str | Path, *, endpoint: str | None = None) -> str:
+PATIENCE_SEC: Final = 5.0
+"""How long the Hub may take to answer before the cache is asked."""
+
+
+def describe(
+    source: str | Path,
+    *,
+    revision: str | None = None,
+    token: str | None = None,
+    endpoint: str | None = None,
+) -> str:
     """Return what is in a dataset, in one screen that ends with a newline.
 
     A folder is read by its shards; of a dataset on the Hub only the card is fetched, or taken from
@@ -24,18 +43,21 @@ def describe(source: str | Path, *, endpoint: str | None = None) -> str:
 
     Args:
         source: A folder, or `org/name` on the Hub.
+        revision: Branch, tag or commit on the Hub; None is the main branch.
+        token: Of the Hub; None takes what `huggingface_hub` finds.
         endpoint: Address of the Hub, if it is not the usual one.
 
     Raises:
         FileNotFoundError: If there is no such folder or dataset, or it cannot be reached.
-        OSError: If a shard is damaged.
+        OSError: If a shard is damaged, or the Hub refuses the token.
         ValueError: If the dataset's card does not say what it holds.
     """
     if Path(source).is_dir():
         return _folder(str(source), facts(source))
     if not HUB_ID.fullmatch(str(source)):
         raise FileNotFoundError(f"expected a folder or org/name on the Hub, got {str(source)!r}")
-    return _hub(str(source), endpoint)
+    card = _card(str(source), revision or MAIN, HfApi(endpoint=endpoint, token=token))
+    return _hub(str(source), card.read_text(encoding="utf-8"))
 
 
 def _folder(name: str, facts: Facts) -> str:
@@ -82,15 +104,41 @@ def _means(means: Mapping[str, float | None]) -> list[str]:
     return ["" if mean is None else f"{mean:.3g}" for mean in found]
 
 
-def _hub(name: str, endpoint: str | None) -> str:
+def _card(name: str, revision: str, api: HfApi) -> Path:
+    """Fetch a card, or take it from the cache where the Hub cannot be reached.
+
+    Whether it can is asked once and with little patience; the client would try for long.
+    """
     try:
-        path = hf_hub_download(name, "README.md", repo_type="dataset", endpoint=endpoint)
-    except (OSError, ValueError, EntryNotFoundError) as error:
-        raise FileNotFoundError(
-            f"no folder {name}, and no card of such a dataset on the Hub ({type(error).__name__}): "
-            "check the name, the network, and for private datasets the token"
-        ) from error
-    card = DatasetCard(Path(path).read_text(encoding="utf-8"), ignore_metadata_errors=True)
+        api.repo_info(name, repo_type="dataset", revision=revision, timeout=PATIENCE_SEC)
+        return Path(api.hf_hub_download(name, README, repo_type="dataset", revision=revision))
+    except RevisionNotFoundError as error:
+        raise FileNotFoundError(f"{name} has no revision {revision} on the Hub") from error
+    except (RepositoryNotFoundError, EntryNotFoundError) as error:
+        raise _absent(name, error) from error
+    except HfHubHTTPError as error:
+        if not may_pass(error):
+            raise _absent(name, error) from error
+    except (NETWORK_ERROR, ConnectionError, TimeoutError):
+        pass
+    try:
+        cached = api.hf_hub_download(
+            name, README, repo_type="dataset", revision=revision, local_files_only=True
+        )
+    except LocalEntryNotFoundError as error:
+        raise _absent(name, error) from None
+    return Path(cached)
+
+
+def _absent(name: str, error: Exception) -> FileNotFoundError:
+    return FileNotFoundError(
+        f"no folder {name}, and no card of such a dataset on the Hub ({type(error).__name__}): "
+        "check the name, the network, and for private datasets the token"
+    )
+
+
+def _hub(name: str, text: str) -> str:
+    card = DatasetCard(text, ignore_metadata_errors=True)
     infos = DatasetInfosDict.from_dataset_card_data(card.data)
     if not any(info.splits for info in infos.values()):
         raise ValueError(f"the card of {name} has no `dataset_info` that says what it holds")
@@ -104,7 +152,12 @@ def _hub(name: str, endpoint: str | None) -> str:
         "",
         *_aligned(("config", "split", "rows", "", "data"), _readable(rows)),
     ]
-    return "\n".join(lines) + "\n"
+    return "".join(f"{_printable(line)}\n" for line in lines)
+
+
+def _printable(line: str) -> str:
+    """Return a line that cannot command a terminal, whatever a card's author wrote."""
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def _readable(rows: Iterable[tuple[str, str, int, int | str, int]]) -> list[tuple[str, ...]]:

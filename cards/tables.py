@@ -1,9 +1,10 @@
 """Facts to the tables of a card, in Markdown."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from sousa.builders.schema import (
+    CONFIGS,
     MEASURE_FIELDS,
     MISTAKE_FIELDS,
     PREPARED_RATE,
@@ -14,10 +15,13 @@ from sousa.builders.schema import (
     Label,
     ListOf,
     Struct,
+    Type,
     Value,
     columns,
 )
-from sousa.cards.facts import Facts, Spread
+from sousa.cards.facts import Facts, Json
+from sousa.cards.label_facts import Spread
+from sousa.cards.markdown import code, table, text
 
 CONFIG_DOCS: Final = {
     "audio": "44.1 kHz mono 16-bit FLAC, and every other column",
@@ -28,15 +32,15 @@ CONFIG_DOCS: Final = {
 
 IN_PREPARED: Final = f"; {PREPARED_RATE} Hz in `audio_16k`"
 
-ESCAPED: Final = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]|#!~"})
-"""Marks that mean something in Markdown."""
+LISTS: Final = ("List", "LargeList", "Sequence")
+"""Features of `datasets` that are lists."""
 
 
 def sections(facts: Facts) -> dict[str, str]:
     """Return the tables by the names that the template uses."""
     return {
         "configs": configs(facts),
-        "columns": fields(_all_columns(facts)),
+        "columns": columns_of(facts),
         "stroke_fields": fields(STROKE_FIELDS),
         "measure_fields": fields(MEASURE_FIELDS),
         "mistake_fields": fields(MISTAKE_FIELDS),
@@ -54,8 +58,8 @@ def configs(facts: Facts) -> str:
         ("config", "holds", "rows", "files", "size"),
         (
             (
-                f"`{name}`" + (" (default)" if name == facts.default else ""),
-                CONFIG_DOCS[name],
+                code(name) + (" (default)" if name == facts.default else ""),
+                CONFIG_DOCS.get(name, f"{len(config.features)} columns"),
                 f"{config.rows:,}",
                 f"{sum(split.shards for split in config.splits.values()):,}",
                 size(config.file_bytes),
@@ -81,6 +85,63 @@ def fields(described: Iterable[Column]) -> str:
     )
 
 
+def columns_of(facts: Facts) -> str:
+    """Return one row for each column of all configs; others than the schema's without meaning."""
+    known = {column.name for column in described(facts)}
+    others: dict[str, Json] = {}
+    for config in facts.configs.values():
+        others |= {name: f for name, f in config.features.items() if name not in known | {*others}}
+    more = [f"| {code(name)} | {feature_name(f)} |  |  |" for name, f in others.items()]
+    known_rows = fields(described(facts))
+    if "audio_16k" not in facts.configs:
+        known_rows = known_rows.replace(IN_PREPARED, "")
+    return "\n".join([known_rows, *more])
+
+
+def described(facts: Facts) -> list[Column]:
+    """Return the columns that the schema describes, each once, as the first config stores them.
+
+    A column of another type, or with other classes, is not the one that the schema means.
+    """
+    found: dict[str, Column] = {}
+    for name, config in facts.configs.items():
+        for column in columns(name if name in CONFIGS else CONFIGS[0], facts.tokens):
+            if _fits(column.type, config.features.get(column.name)):
+                found.setdefault(column.name, column)
+    return list(found.values())
+
+
+def _fits(type_: Type, feature: object) -> bool:
+    """Return whether a stored feature is what the schema declares."""
+    stored = feature if isinstance(feature, dict) else {}
+    match type_:
+        case Value(dtype):
+            return stored.get("dtype") == dtype
+        case Label(names):
+            return stored.get("names") == list(names)
+        case Audio(rate_hz):
+            return stored.get("_type") == "Audio" and stored.get("sampling_rate") == rate_hz
+        case ListOf():
+            return stored.get("_type") in LISTS
+    return bool(stored) and "_type" not in stored
+
+
+def feature_name(feature: object) -> str:
+    """Return how a reader would call the type of a column that the schema does not know."""
+    if not isinstance(feature, dict):
+        return "list"
+    kind = feature.get("_type")
+    if kind == "Value":
+        return text(feature.get("dtype", ""))
+    if kind in LISTS:
+        return f"list of {feature_name(feature.get('feature'))}"
+    if kind == "ClassLabel":
+        names = feature.get("names") or []
+        few = ", ".join(str(name) for name in names)
+        return f"class: {text(few)}" if len(few) < 80 else f"class, {len(names)} names"
+    return text(str(kind).lower()) if kind else "struct"
+
+
 def type_name(column: Column) -> str:
     """Return how a reader would call the type of a column."""
     match column.type:
@@ -101,14 +162,16 @@ def type_name(column: Column) -> str:
 def splits(facts: Facts) -> str:
     """Return one row for each split: players, and rows by tier."""
     labels = facts.labels
+    tiers = SKILL_TIERS if labels.tiers else ()
+    known = any(labels.players.values())
     return table(
-        ("split", "players", "rows", *SKILL_TIERS),
+        ("split", *(["players"] if known else []), "rows", *tiers),
         (
             (
-                name,
-                f"{labels.players[name]:,}",
+                text(name),
+                *([f"{labels.players.get(name, 0):,}"] if known else []),
                 f"{split.rows:,}",
-                *(f"{labels.tiers[name].get(tier, 0):,}" for tier in SKILL_TIERS),
+                *(f"{labels.tiers.get(name, {}).get(tier, 0):,}" for tier in tiers),
             )
             for name, split in facts.configs[facts.default].splits.items()
         ),
@@ -118,24 +181,26 @@ def splits(facts: Facts) -> str:
 def contents(facts: Facts) -> str:
     """Return the figures of the whole dataset."""
     labels = facts.labels
+    played = sum(count > 0 for count in labels.rudiments.values())
     rows = (
-        ("clips", f"{facts.rows:,}"),
-        ("hours", f"{labels.hours:,.2f}"),
-        ("strokes", f"{labels.strokes:,}"),
-        ("players", f"{sum(labels.players.values()):,}"),
-        ("rudiments", f"{sum(count > 0 for count in labels.rudiments.values()):,}"),
-        ("kits", f"{len(labels.kits):,}"),
-        ("recording set-ups", f"{len(labels.presets):,}"),
-        ("tempo, quarter notes per minute", spread(labels.tempo_bpm)),
-        ("length of a clip, s", spread(labels.duration_sec)),
+        ("clips", f"{facts.rows:,}", True),
+        ("hours", f"{labels.hours:,.2f}", labels.hours),
+        ("strokes", f"{labels.strokes:,}", labels.strokes),
+        ("players", f"{sum(labels.players.values()):,}", any(labels.players.values())),
+        ("rudiments", f"{played:,}", played),
+        ("kits", f"{len(labels.kits):,}", labels.kits),
+        ("recording set-ups", f"{len(labels.presets):,}", labels.presets),
+        ("tempo, quarter notes per minute", spread(labels.tempo_bpm), labels.tempo_bpm),
+        ("length of a clip, s", spread(labels.duration_sec), labels.duration_sec),
     )
-    return table(("", ""), rows)
+    return table(("", ""), [(name, value) for name, value, known in rows if known])
 
 
 def sounds(facts: Facts) -> str:
     """Return the rows of each kit and of each recording set-up."""
     labels = facts.labels
-    return counts("kit", labels.kits) + "\n\n" + counts("recording set-up", labels.presets)
+    both = (("kit", labels.kits), ("recording set-up", labels.presets))
+    return "\n\n".join(counts(name, counted) for name, counted in both if counted)
 
 
 def counts(what: str, counted: Mapping[str, int]) -> str:
@@ -152,42 +217,6 @@ def scores(facts: Facts) -> str:
             for name, means in facts.labels.scores.items()
         ),
     )
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table.
-
-    Examples:
-        >>> print(table(("kit", "rows"), [("pad", "3")]))
-        | kit | rows |
-        |---|---|
-        | pad | 3 |
-    """
-    lines = [heads, *rows]
-    body = [f"| {' | '.join(cells)} |" for cells in lines]
-    return "\n".join([body[0], "|" + "---|" * len(heads), *body[1:]])
-
-
-def text(value: object) -> str:
-    r"""Return text from data so that Markdown shows it as it is, on one line.
-
-    Examples:
-        >>> print(text("<b>a|b"))
-        &lt;b&gt;a\|b
-    """
-    line = " ".join(str(value).split()).replace("&", "&amp;").replace("<", "&lt;")
-    return line.replace(">", "&gt;").translate(ESCAPED)
-
-
-def code(value: object) -> str:
-    r"""Return text from data as code, on one line; nothing in it can end the code or the cell.
-
-    Examples:
-        >>> print(code("a`b|c"))
-        `a'b\|c`
-    """
-    line = " ".join(str(value).split()).replace("`", "'").replace("|", "\\|")
-    return f"`{line}`"
 
 
 def size(count: int) -> str:
@@ -210,13 +239,3 @@ def spread(found: Spread | None) -> str:
 
 def _mean(value: float | None) -> str:
     return "" if value is None else f"{value:.3g}"
-
-
-def _all_columns(facts: Facts) -> list[Column]:
-    """Return the columns of all configs, each once, as the first config that has it stores it."""
-    found: dict[str, Column] = {}
-    for config, stored in facts.configs.items():
-        for column in columns(config, facts.tokens):
-            if column.name in stored.features:
-                found.setdefault(column.name, column)
-    return list(found.values())

@@ -7,7 +7,8 @@ from typing import Final
 import yaml  # type: ignore[import-untyped]  # has no types of its own
 
 LICENSES: Final = frozenset(
-    {"apache-2.0", "mit", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc0-1.0", "odc-by", "other"}
+    {"apache-2.0", "mit", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc0-1.0", "odc-by"}
+    | {"unknown", "other"}
 )
 """Those of the Hub's list that we may meet."""
 

@@ -1,14 +1,16 @@
 """One screen that tells what is in a folder, or on the Hub."""
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
 
 import damage
 import pytest
+from hub import STRANGER, Hub
+from hub_client import connected_hub, go_offline
+from hub_faults import UNAVAILABLE, Cut, Fault
+from huggingface_hub import HfApi
 
+from sousa.builders import cli
 from sousa.cards.info import describe
 
 
@@ -37,67 +39,81 @@ def test_what_is_neither_folder_nor_hub_id_is_refused(source: str):
         describe(source)
 
 
-class Hub(BaseHTTPRequestHandler):
-    """Serves the cards in `cards`, and knows nothing else."""
-
-    cards: ClassVar[dict[str, bytes]] = {}
-
-    def do_HEAD(self) -> None:
-        card = self.cards.get(self.path)
-        self.send_response(200 if card is not None else 404)
-        if card is None:
-            self.send_header("X-Error-Code", "RepoNotFound")
-        self.send_header("ETag", '"0123"')
-        self.send_header("X-Repo-Commit", "0" * 40)
-        self.send_header("Content-Length", str(len(card or b"")))
-        self.end_headers()
-
-    def do_GET(self) -> None:
-        self.do_HEAD()
-        self.wfile.write(self.cards.get(self.path, b""))
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
-def hub(built: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
-    """A server on this machine that has two cards."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    Hub.cards = {
-        "/datasets/org/drums/resolve/main/README.md": (built / "README.md").read_bytes(),
-        "/datasets/org/bare/resolve/main/README.md": b"# Nothing said\n",
-    }
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+def hub(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A Hub with a dataset, a private one, and one whose card says nothing."""
+    with connected_hub(monkeypatch, tmp_path) as hub:
+        page = (built / "README.md").read_bytes()
+        for name, private in (("org/drums", False), ("org/secret", True)):
+            hub.create(name, private=private)
+            hub.commit(name, {"README.md": page})
+        hub.create("org/bare")
+        hub.commit("org/bare", {"README.md": b"# Nothing said\n"})
+        yield hub
 
 
-def test_a_dataset_on_the_hub_is_described_by_its_card(hub: str):
-    text = describe("org/drums", endpoint=hub)
+def test_a_dataset_on_the_hub_is_described_by_its_card(hub: Hub):
+    text = describe("org/drums")
     assert text.startswith("org/drums on the Hub: SOUSA")
     cells = [line.split() for line in text.splitlines()]
     assert ["audio", "train", "16"] in [cell[:3] for cell in cells]
     assert ["labels_only", "test", "16"] in [cell[:3] for cell in cells]
+    assert len(hub.requests()) <= 3
 
 
-def test_a_dataset_that_is_not_on_the_hub_is_refused_in_one_line(hub: str):
+def test_a_revision_is_described_as_it_was(hub: Hub):
+    seen = describe("org/drums")
+    HfApi().create_branch("org/drums", repo_type="dataset", branch="next")
+    hub.commit("org/drums", {"README.md": b"# Nothing said\n"}, branch="next")
+    assert describe("org/drums", revision="main") == seen
+    with pytest.raises(ValueError, match="has no `dataset_info`"):
+        describe("org/drums", revision="next")
+    with pytest.raises(FileNotFoundError, match="org/drums has no revision v9 on the Hub"):
+        describe("org/drums", revision="v9")
+
+
+def test_a_card_cannot_command_the_terminal(hub: Hub):
+    page = hub.content("org/drums", "README.md", "main").decode()
+    title = 'pretty_name: "\\e[2J\\e]0;owned\\a\\nmore"'
+    lines = [title if line.startswith("pretty_name") else line for line in page.splitlines()]
+    hub.commit("org/drums", {"README.md": "\n".join(lines).encode()})
+    first = describe("org/drums").splitlines()[0]
+    assert first == "org/drums on the Hub: ?[2J?]0;owned??more"
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_private_dataset_needs_a_token(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "token").write_text(STRANGER.token)
+    assert cli.main(["info", "org/secret"]) == 0  # with the token of the environment
+    assert cli.main(["info", "org/secret", "--token-file", str(tmp_path / "token")]) == 1
+    shown = capsys.readouterr()
+    assert "for private datasets the token" in shown.err
+    assert STRANGER.token not in shown.err
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_dataset_that_is_not_on_the_hub_is_refused_in_one_line():
     with pytest.raises(FileNotFoundError, match="no card of such a dataset on the Hub") as e:
-        describe("org/none", endpoint=hub)
+        describe("org/none")
     assert len(str(e.value).splitlines()) == 1
 
 
-def test_a_card_that_says_nothing_is_refused(hub: str):
+@pytest.mark.usefixtures("hub")
+def test_a_card_that_says_nothing_is_refused():
     with pytest.raises(ValueError, match="the card of org/bare has no `dataset_info`"):
-        describe("org/bare", endpoint=hub)
+        describe("org/bare")
 
 
-def test_without_a_network_only_cards_in_the_cache_are_described(
-    hub: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("how", ["offline", "cut", "unavailable"])
+def test_without_a_network_only_cards_in_the_cache_are_described_and_soon(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, how: str
 ):
-    seen = describe("org/drums", endpoint=hub)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    assert describe("org/drums", endpoint=hub) == seen
+    seen = describe("org/drums")
+    if how == "offline":
+        go_offline(monkeypatch)
+    else:
+        hub.inject(Fault(Cut("before") if how == "cut" else UNAVAILABLE, times=None))
+    assert describe("org/drums") == seen
     with pytest.raises(FileNotFoundError, match="check the name, the network"):
-        describe("org/bare", endpoint=hub)
+        describe("org/bare")
+    assert hub.waits == []

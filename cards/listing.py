@@ -1,0 +1,150 @@
+"""A dataset folder to the files that are published, each with its size and sha256."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+SHARD_PATH: Final = re.compile(
+    r"(?P<stem>(?P<config>[^/]+)/(?P<split>\w+(\.\w+)*)-)\d{5}(?P<count>-of-\d{5}\.parquet)",
+    re.ASCII,
+)
+"""Where a shard lies in a dataset."""
+
+MANIFEST: Final = "manifest.json"
+README: Final = "README.md"
+
+THREADS: Final = 4
+"""Files that are hashed beside each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A file as it is published.
+
+    Attributes:
+        path: In the dataset, with slashes.
+        source: The file itself, or its content.
+        size: In bytes.
+        sha256: Of its content, hexadecimal.
+        mtime_ns: When the file was written last; 0 for content.
+    """
+
+    path: str
+    source: Path | bytes
+    size: int
+    sha256: str
+    mtime_ns: int = field(default=0, compare=False)
+
+    @classmethod
+    def of(cls, path: str, source: Path | bytes) -> Self:
+        """Measure a file, or some content; a file is read in pieces."""
+        if isinstance(source, bytes):
+            return cls(path, source, len(source), hashlib.sha256(source).hexdigest())
+        with source.open("rb") as opened:
+            written = os.fstat(opened.fileno()).st_mtime_ns
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            return cls(path, source, opened.tell(), digest, written)
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether the file is still the one that was measured, by its size and time."""
+        if isinstance(self.source, bytes):
+            return True
+        now = self.source.stat()
+        return (now.st_size, now.st_mtime_ns) == (self.size, self.mtime_ns)
+
+    @property
+    def git_oid(self) -> str:
+        """The name that git gives to the content."""
+        content = self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+        header = b"blob %d\0" % len(content)
+        return hashlib.sha1(header + content, usedforsecurity=False).hexdigest()
+
+    @property
+    def is_shard(self) -> bool:
+        """Whether it holds rows."""
+        return SHARD_PATH.fullmatch(self.path) is not None
+
+
+def configs_in(folder: Path) -> tuple[str, ...]:
+    """Return the names of the configs that a folder holds, sorted."""
+    shards = (path.relative_to(folder).as_posix() for path in folder.glob("[!.]*/*.parquet"))
+    found = {match["config"] for path in shards if (match := SHARD_PATH.fullmatch(path))}
+    return tuple(sorted(found))
+
+
+def files_in(folder: Path, left_out: Collection[str] = ()) -> dict[str, Path]:
+    """Return the files of a dataset by path, but those whose names begin with a dot.
+
+    Args:
+        folder: The dataset's.
+        left_out: Names of folders that are not wanted.
+
+    Raises:
+        OSError: If a link leads out of the folder, or cannot be read.
+    """
+    root, found = folder.resolve(), {}
+    for file in sorted(folder.rglob("*")):
+        inside = file.relative_to(folder)
+        if file.is_dir() or inside.parts[0] in left_out:
+            continue
+        if any(part.startswith(".") for part in inside.parts):
+            continue
+        if not file.resolve().is_relative_to(root):
+            raise OSError(f"{file} is a link that leaves the folder; replace it with the file")
+        found[inside.as_posix()] = file
+    return found
+
+
+def measured(files: dict[str, Path | bytes]) -> tuple[LocalFile, ...]:
+    """Return files with their sizes and hashes, in the order given.
+
+    Raises:
+        OSError: If one cannot be read.
+    """
+    with ThreadPoolExecutor(THREADS) as pool:
+        return tuple(pool.map(LocalFile.of, files.keys(), files.values()))
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """Return the content of `manifest.json`; None if there is none that can be used."""
+    try:
+        content = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    shards = content.get("shards") if isinstance(content, dict) else None
+    usable = isinstance(shards, list) and all(isinstance(each, dict) for each in shards)
+    return content if usable else None
+
+
+def narrowed(manifest: dict[str, Any], configs: Collection[str]) -> dict[str, Any]:
+    """Return a manifest that records only some of the configs."""
+    plan = manifest.get("plan")
+    if isinstance(plan, dict) and isinstance(plan.get("configs"), list):
+        kept = [name for name in plan["configs"] if name in configs]
+        manifest = manifest | {"plan": plan | {"configs": kept}}
+    shards = [s for s in manifest["shards"] if str(s.get("path")).split("/")[0] in configs]
+    return manifest | {"shards": shards}
+
+
+def differences(files: Collection[LocalFile], manifest: dict[str, Any] | None) -> Iterator[str]:
+    """Yield what a manifest records otherwise than the files are."""
+    if manifest is None:
+        yield f"{MANIFEST}: must be JSON with a list `shards`; without it nothing can be proved"
+        return
+    recorded = {str(each.get("path")): each for each in manifest["shards"]}
+    shards = {file.path: file for file in files if file.is_shard}
+    for path in sorted(recorded.keys() - shards.keys()):
+        yield f"{path}: is in {MANIFEST}, but missing"
+    for path, file in shards.items():
+        entry = recorded.get(path)
+        if entry is None:
+            yield f"{path}: is not in {MANIFEST}"
+        elif (entry.get("bytes"), entry.get("sha256")) != (file.size, file.sha256):
+            yield f"{path}: is not as {MANIFEST} records it"

@@ -1,0 +1,203 @@
+"""Splits that a user prepared with `datasets` to shards in our layout, in bounded memory."""
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import soundfile
+import soxr
+from datasets import (
+    Audio,
+    Dataset,
+    DatasetDict,
+    Features,
+    Image,
+    IterableDataset,
+    IterableDatasetDict,
+    Video,
+)
+from datasets.table import embed_table_storage, table_cast
+
+Split: TypeAlias = Dataset | IterableDataset
+Splits: TypeAlias = DatasetDict | IterableDatasetDict
+
+BATCH_ROWS: Final = 32
+"""Rows that are read at a time."""
+
+ROW_GROUP_BYTES: Final = 16_000_000
+"""A row group is closed at this size."""
+
+SHARD_BYTES: Final = 400_000_000
+"""A shard is closed at this size."""
+
+NAME: Final = re.compile(r"\w[\w.-]*", re.ASCII)
+SPLIT: Final = re.compile(r"\w+(\.\w+)*", re.ASCII)
+
+
+def splits_of(data: Split | Splits) -> dict[str, Split]:
+    """Return the splits of some data by name; a single one is `train` unless it says otherwise.
+
+    Raises:
+        TypeError: If it is nothing of `datasets`.
+        ValueError: If it has no splits, or the name of one cannot be that of a file.
+    """
+    if isinstance(data, Dataset | IterableDataset):
+        named = {str(data.split or "train"): data}
+    elif isinstance(data, DatasetDict | IterableDatasetDict):
+        named = {str(name): split for name, split in data.items()}
+    else:
+        raise TypeError(
+            "data must be a Dataset, DatasetDict, IterableDataset or IterableDatasetDict, "
+            f"got {type(data).__name__}"
+        )
+    wrong = [name for name in named if not SPLIT.fullmatch(name)]
+    if wrong or not named:
+        raise ValueError(f"splits must be names such as train, got {wrong or 'no split at all'}")
+    return named
+
+
+def write_config(splits: Mapping[str, Split], folder: Path) -> None:
+    """Write the shards of a config, `<split>-NNNNN-of-NNNNN.parquet`.
+
+    Args:
+        splits: By name.
+        folder: The config's; made if it is not there.
+
+    Raises:
+        ValueError: If a split is empty, the splits have other features than each other, or a row
+            does not fit them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    first: tuple[str, Features] | None = None
+    for name, split in splits.items():
+        tables = iter(split.with_format("arrow").iter(BATCH_ROWS))
+        start = next(tables, None)
+        if start is None or start.num_rows == 0:
+            raise ValueError(f"split {name} has no rows; leave it out")
+        features = split.features or _inferred(name, start)
+        if first is not None and features != first[1]:
+            raise ValueError(f"split {name} must have the features of {first[0]}, has others")
+        first = first or (name, features)
+        _write_split(name, _stored(_chained(start, tables), features), features, folder)
+
+
+def _inferred(name: str, table: pa.Table) -> Features:
+    """Return the features that rows tell of themselves, where a stream does not know them."""
+    unknown = [field.name for field in table.schema if pa.types.is_null(field.type)]
+    if unknown:
+        raise ValueError(
+            f"the features of split {name} are not known, and its first rows are null in "
+            f"{', '.join(unknown)}; give `features` to the last `map`"
+        )
+    return Features.from_arrow_schema(table.schema)
+
+
+def _chained(start: pa.Table, rest: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    yield start
+    yield from rest
+
+
+def _stored(tables: Iterable[pa.Table], features: Features) -> Iterator[pa.Table]:
+    """Yield rows as they are stored: of one schema, and with files in them, not beside them."""
+    schema = features.arrow_schema
+    rates = {
+        name: feature.sampling_rate
+        for name, feature in features.items()
+        if isinstance(feature, Audio) and feature.sampling_rate
+    }
+    for table in tables:
+        try:
+            whole = embed_table_storage(table_cast(table, schema))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError) as error:
+            raise ValueError(f"a row does not fit the features: {error}") from error
+        for name, rate_hz in rates.items():
+            whole = _at_rate(whole, name, rate_hz)
+        yield whole
+
+
+def _at_rate(table: pa.Table, name: str, rate_hz: int) -> pa.Table:
+    """Resample what is stored at another rate than the features declare."""
+    cells = table[name].to_pylist()
+    changed = [cell and cell | {"bytes": resampled(cell["bytes"], rate_hz)} for cell in cells]
+    if all(
+        new is None or new["bytes"] is old["bytes"] for new, old in zip(changed, cells, strict=True)
+    ):
+        return table
+    field = table.schema.field(name)
+    return table.set_column(
+        table.schema.get_field_index(name), field, pa.array(changed, type=field.type)
+    )
+
+
+def resampled(encoded: bytes | None, rate_hz: int) -> bytes | None:
+    """Return an audio file at a sample rate: itself, or mono 16-bit in the same container.
+
+    Args:
+        encoded: FLAC, WAV or another format of libsndfile; others are left as they are.
+        rate_hz: The rate, in Hz.
+    """
+    if encoded is None:
+        return None
+    try:
+        with soundfile.SoundFile(io.BytesIO(encoded)) as file:
+            if file.samplerate == rate_hz:
+                return encoded
+            wave = file.read(dtype="float32", always_2d=True).mean(axis=1)
+            from_hz, container = file.samplerate, file.format
+    except soundfile.LibsndfileError:
+        return encoded
+    new = io.BytesIO()
+    format_ = container if container in ("WAV", "FLAC") else "FLAC"
+    at_rate = soxr.resample(wave, from_hz, rate_hz, quality="HQ")
+    soundfile.write(new, at_rate, rate_hz, format=format_, subtype="PCM_16")
+    return new.getvalue()
+
+
+def _write_split(name: str, tables: Iterable[pa.Table], features: Features, folder: Path) -> None:
+    """Write the shards of a split; how many they are is known, and in their names, at the end."""
+    groups = _row_groups(tables)
+    group = next(groups, None)
+    parts: list[Path] = []
+    while group is not None:
+        parts.append(folder / f".{name}-{len(parts)}")
+        with _writer(parts[-1], features) as writer:
+            bytes_ = 0
+            while group is not None and bytes_ < SHARD_BYTES:
+                writer.write_table(group, row_group_size=group.num_rows)
+                bytes_ += group.nbytes
+                group = next(groups, None)
+    for index, part in enumerate(parts):
+        part.rename(folder / f"{name}-{index:05d}-of-{len(parts):05d}.parquet")
+
+
+def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    pending: list[pa.Table] = []
+    for table in tables:
+        pending.append(table)
+        if sum(each.nbytes for each in pending) >= ROW_GROUP_BYTES:
+            yield pa.concat_tables(pending).combine_chunks()
+            pending = []
+    if pending:
+        yield pa.concat_tables(pending).combine_chunks()
+
+
+def _writer(path: Path, features: Features) -> pq.ParquetWriter:
+    """Open a shard as builds write theirs: media plain, so that the Hub can deduplicate it."""
+    schema = features.arrow_schema
+    empty = pa.BufferOutputStream()
+    pq.ParquetWriter(empty, schema).close()
+    parquet = pq.ParquetFile(empty.getvalue()).schema
+    leaves = [parquet.column(index).path for index in range(len(parquet.names))]
+    media = [name for name, kind in features.items() if isinstance(kind, Audio | Image | Video)]
+    plain = {leaf for leaf in leaves if leaf.split(".")[0] in media}
+    return pq.ParquetWriter(
+        path,
+        schema,
+        compression={leaf: "NONE" if leaf in plain else "ZSTD" for leaf in leaves},
+        use_dictionary=[leaf for leaf in leaves if leaf not in plain],
+        write_page_index=True,
+    )
