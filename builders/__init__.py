@@ -26,7 +26,7 @@ The modules in reading order, which is the order in which data flows:
     builder                   a plan -> a builder of `datasets`
 
     folder, view, findings    a folder, opened; its rows; what is wrong
-    hearing, check_*, validate
+    hearing, check_*, validate, judged
     progress, commands, cli   the command line
 """
 

@@ -13,6 +13,9 @@ from typing import Any, Final
 from sousa.builders.schema import CONFIGS, SPLITS
 from sousa.builders.shards import write_text
 
+CARD_FILES: Final = ("sample-*.*", "samples.svg", "scores.svg")
+"""What a card has beside its page, in `card/`."""
+
 STATE: Final = ".sousa"
 """Our own folder in a dataset's folder, while it is being built."""
 
@@ -103,11 +106,12 @@ def remove_dataset(out: Path) -> None:
             if _SHARD_FILE.fullmatch(path.name):
                 path.unlink()
     state = [path for path in (out / STATE).glob("*") if path.name != LOCK]
-    for path in [*(out / "tokenizers").glob("*.json"), *state]:
+    described = [path for pattern in CARD_FILES for path in (out / "card").glob(pattern)]
+    for path in [*(out / "tokenizers").glob("*.json"), *described, *state]:
         path.unlink()
-    for name in ("splits.json", "README.md"):
+    for name in ("splits.json", "croissant.json", "README.md"):
         (out / name).unlink(missing_ok=True)
-    for folder in (*CONFIGS, "tokenizers"):
+    for folder in (*CONFIGS, "tokenizers", "card"):
         if (out / folder).is_dir() and not any((out / folder).iterdir()):
             (out / folder).rmdir()
 

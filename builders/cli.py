@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import Final, NoReturn
 
 WRONG_DATA, WRONG_COMMAND, INTERRUPTED = 1, 2, 130
@@ -22,11 +23,13 @@ COMMANDS: Final = {
     "build": ("sousa.builders.commands", "Render a dataset from nothing."),
     "validate": ("sousa.builders.commands", "Check everything in a dataset; exit 1 if any fails."),
     "card": ("sousa.cards.commands", "Write README.md from what the shards hold."),
+    "push": ("sousa.cards.commands", "Publish a dataset on the Hub, or bring it up to date there."),
     "info": ("sousa.cards.commands", "Show what is in a dataset, in one screen."),
 }
 """Module and one line of help of each command. In the module, `OPTIONS` and `RUN` hold its
 functions: the first adds its options to a parser, the second runs it and returns its exit code.
-They raise `argparse.ArgumentError` for what is wrong on the command line itself."""
+They raise `argparse.ArgumentError` for what is wrong on the command line itself. The options that
+`RUN` gets have `faults`: commands of the cards cannot import the checks of the builders."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -72,9 +75,14 @@ def _parser(chosen: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=version("sousa-datasets"))
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
     for name, (module_name, help_) in COMMANDS.items():
-        command = commands.add_parser(name, help=help_, description=help_)
+        command = commands.add_parser(name, help=help_, description=help_, allow_abbrev=False)
         if name in chosen:
             module = import_module(module_name)
             module.OPTIONS[name](command)
-            command.set_defaults(run=module.RUN[name])
+            command.set_defaults(run=module.RUN[name], faults=_faults)
     return parser
+
+
+def _faults(folder: Path) -> list[str]:
+    found: list[str] = import_module("sousa.builders.judged").faults(folder)
+    return found

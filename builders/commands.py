@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from sousa.builders import judged
 from sousa.builders.build import build
 from sousa.builders.cli import WRONG_DATA, one_line
 from sousa.builders.labels import SCORE_SETS
@@ -89,7 +90,10 @@ def _validate(options: argparse.Namespace) -> int:
     with Progress(num_rows(options.out), "rows") as progress:
         report = validate(options.out, every=options.all, progress=progress)
     sys.stdout.writelines(f"{line}\n" for line in report.lines())
-    return WRONG_DATA if report.findings else 0
+    if report.findings:
+        return WRONG_DATA
+    judged.remember(options.out)
+    return 0
 
 
 def _folder(text: str) -> Path:
