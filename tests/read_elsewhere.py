@@ -1,9 +1,13 @@
 """Readers for other processes. A spawned one imports what it runs, and cannot import test files."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 import torch
+from datasets import load_dataset
 
+from sousa.loaders import create_dataloader
 from sousa.loaders.original import OriginalSource
 from sousa.loaders.streams import Stream, Window
 
@@ -24,3 +28,19 @@ class Shuffled(torch.utils.data.IterableDataset[str]):
 
     def __iter__(self) -> Iterator[str]:
         yield from ids(self.stream.windows(0, 0, shuffle=True))
+
+
+def passes(files: str, number: int, options: dict[str, Any]) -> list[tuple[int, float]]:
+    """Stream files a number of times; the clips of each pass, and the memory after it, in MB."""
+    rows = load_dataset("parquet", data_files=files, split="train", streaming=True)
+    found = []
+    for _ in range(number):
+        loader = create_dataloader(rows, 8, num_workers=1, **options)
+        found.append((sum(len(batch["lengths"]) for batch in loader), private_mb()))
+    return found
+
+
+def private_mb() -> float:
+    """Memory of this process that is no page of a file."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon"))
