@@ -4,7 +4,8 @@
 
 Pushes about 1 GB (or the dataset in OUT) to the Hub of the tests on this machine, by Xet and by
 LFS, with hashing and copying the same files in the same rounds; prints medians. The Hub runs on
-the same cores: it hashes and stores what arrives. Copies are flushed to the disk.
+the same cores: it hashes and stores what arrives. Copies are flushed to the disk. The folder is
+judged by `sousa validate` once, before.
 
 Memory is the peak of the private memory of the push, without clean pages of mapped files. With
 `--kills` each way of sending is killed at random moments and run again: each time the repository
@@ -118,8 +119,16 @@ def seconds_of_copy(folder: Path) -> float:
         return time.perf_counter() - began
 
 
+def seconds_of_judging(folder: Path) -> float:
+    """Return how long `sousa validate` takes; after it, a push need not judge the folder."""
+    began = time.perf_counter()
+    subprocess.run([PROGRAM, "validate", str(folder)], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
+
+
 def report_speed(folder: Path, repeats: int) -> None:
     size_mb = sum(file.stat().st_size for file in files_of(folder)) / MB
+    judging = seconds_of_judging(folder)
     copies: list[float] = []
     runs: dict[str, list[Run]] = {way: [] for way in WAYS}
     again: dict[str, list[float]] = {way: [] for way in WAYS}
@@ -132,6 +141,7 @@ def report_speed(folder: Path, repeats: int) -> None:
                 again[way].append(there.push(folder).seconds)
                 if there.hub.bytes_received():
                     raise SystemExit(f"the second push sent {there.hub.bytes_received()} bytes")
+    print(f"| `sousa validate`, once before | {judging:.0f} s |")
     limit = size_mb / statistics.median(copies)
     print(f"| hashing and copying {size_mb:.0f} MB | {limit:.0f} MB/s |")
     for way, done in runs.items():
