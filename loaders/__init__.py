@@ -18,7 +18,11 @@ In reading order, which is the order in which data flows:
     parquet     Parquet files            -> rows by index
     original    a folder as SOUSA's own  -> rows by index
     pages       a stream                 -> rows, read again after a lost connection
+    access      who asks the Hub         -> answers, or one clear line
+    remote      a name on the Hub        -> its files at a commit
+    ranges      files on the Hub         -> some of their bytes
     shards      an IterableDataset       -> pieces that can be read in any order
+    groups      Parquet on the Hub       -> row groups as such pieces
     windows     pieces                   -> shuffled windows of rows
     streams     an IterableDataset       -> windows, from anywhere on
     source      what the user has        -> rows by index, or a stream

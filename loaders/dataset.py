@@ -8,6 +8,7 @@ from typing import Any, Final, SupportsIndex
 
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
+from sousa.loaders.access import At
 from sousa.loaders.checks import (
     check_choice,
     check_flag,
@@ -62,6 +63,9 @@ class SOUSADataset(Dataset[Sample]):
             `IterableDataset`, as it is for an `IterableDataset` of yours.
         on_error: `raise` stops at a broken row, with its file, row, sample_id and cause. `skip`
             leaves it out of batches, and files that cannot be opened out of the dataset.
+        revision: Of a Hub id: a branch, a tag or a commit; None is the main branch.
+        token: Of the Hub; None takes what `huggingface_hub` finds. It is handed to no other
+            process: for workers that are spawned and read a stream themselves, log in instead.
         resampler: `soxr` (HQ), or `torchaudio` for what `torchaudio.transforms.Resample` makes.
 
     Attributes:
@@ -71,7 +75,9 @@ class SOUSADataset(Dataset[Sample]):
     Raises:
         ValueError: If an argument is not as above, or the data holds no such split or column.
         TypeError: If `data_dir` or `transform` is of another type.
-        FileNotFoundError: If there is no such folder.
+        FileNotFoundError: If there is no such folder, or no such dataset or revision on the Hub.
+        ConnectionError: If the Hub cannot be reached, and the cache lacks the dataset.
+        OSError: If the Hub refuses.
         BrokenRowError: If a file cannot be opened.
     """
 
@@ -89,6 +95,8 @@ class SOUSADataset(Dataset[Sample]):
         streaming: bool = False,
         on_error: str = "raise",
         resampler: str = "soxr",
+        revision: str | None = None,
+        token: str | None = None,
     ) -> None:
         check_rate(resample_rate, "resample_rate")
         check_positive(max_length_sec, "max_length_sec")
@@ -101,7 +109,7 @@ class SOUSADataset(Dataset[Sample]):
         learnt = Target.of(target)
         columns = tuple(dict.fromkeys((*IDENTITY, *learnt.columns, AUDIO)))
         skip = on_error == "skip"
-        wanted = Wanted(split, config, resample_rate, streaming)
+        wanted = Wanted(split, config, resample_rate, streaming, At(revision, token))
         source = open_source(data_dir, wanted, columns, skip_broken=skip)
         self._source = source.deciding(skip_broken=skip) if isinstance(source, Stream) else source
         declared = source.declared

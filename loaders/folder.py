@@ -1,9 +1,9 @@
 """Where a built folder keeps which rows."""
 
 import re
-from collections.abc import Collection, Mapping
-from pathlib import Path
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Final, TypeVar
 
 from sousa.builders.schema import CONFIG_RATES, CONFIGS, SPLITS
 from sousa.loaders.errors import BrokenRow
@@ -13,6 +13,9 @@ SHARD: Final = re.compile(rf"({'|'.join(SPLITS)})-(\d{{5}})-of-(\d{{5}})\.parque
 
 Shards = Mapping[str, Mapping[str, list[Path]]]
 """Files by config and split."""
+
+Found = TypeVar("Found", bound=Mapping[str, object])
+"""Something of each split."""
 
 
 def find_shards(folder: Path) -> Shards:
@@ -35,14 +38,14 @@ def find_shards(folder: Path) -> Shards:
     return shards
 
 
-def with_splits(shards: Shards, split: str | None) -> Shards:
+def with_splits(shards: Mapping[str, Found], split: str | None) -> Mapping[str, Found]:
     """Return the configs that hold a split, or all splits; all configs where none does."""
     wanted = {split} if split else {name for splits in shards.values() for name in splits}
     whole = {name: splits for name, splits in shards.items() if wanted <= splits.keys()}
     return whole or shards
 
 
-def missing_shards(files: list[Path]) -> list[BrokenRow]:
+def missing_shards(files: Sequence[PurePath]) -> list[BrokenRow]:
     """Return the files that the names of a split's other files promise, and that are not there.
 
     Raises:
@@ -71,7 +74,7 @@ def missing_shards(files: list[Path]) -> list[BrokenRow]:
 def choose_config(
     there: Collection[str], config: str | None, rate_hz: int | None, where: str
 ) -> str:
-    """Return the cheapest config that holds audio good for a rate.
+    """Return the cheapest config that holds audio good for a rate, or the only one there is.
 
     Args:
         there: Names of the configs to choose from.
@@ -86,8 +89,9 @@ def choose_config(
         prepared = [name for name, hz in CONFIG_RATES.items() if hz == rate_hz]
         wanted = list(CONFIG_RATES) if rate_hz is None else [*prepared, CONFIGS[0]]
         fitting = [name for name in wanted if name in there]
-        if fitting:
-            return fitting[0]
+        own = [name for name in there if name not in CONFIGS]
+        if fitting or (own and len(there) == 1):
+            return [*fitting, *own][0]
         raise ValueError(
             f"{where} has config {', '.join(sorted(there))}, {rate_hz} Hz needs config "
             f"{' or '.join(dict.fromkeys(wanted))}; name another one by config="

@@ -5,10 +5,11 @@ import errno
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import datasets
 import pyarrow as pa
+from huggingface_hub.errors import OfflineModeIsEnabled
 
 NETWORK_PACKAGES: Final = frozenset(
     {"aiohttp", "botocore", "fsspec", "http", "httpcore", "httpx", "httpx2", "requests", "urllib3"}
@@ -34,6 +35,9 @@ PASSING: Final = frozenset(
 BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
 """What a server answers that may answer otherwise later."""
 
+LONGEST_PAUSE_SEC: Final = 300.0
+"""The longest pause that a server may ask for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
@@ -55,10 +59,9 @@ class Backoff:
 
 def is_transient(error: BaseException) -> bool:
     """Return whether reading may succeed the next time."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if status is None:
-        status = getattr(error, "status", None)
-    if isinstance(status, int):
+    if isinstance(error, GaveUp | OfflineModeIsEnabled):
+        return False
+    if (status := status_of(error)) is not None:
         return status in BUSY
     if isinstance(error, ConnectionError | TimeoutError):
         return True
@@ -67,8 +70,33 @@ def is_transient(error: BaseException) -> bool:
     return type(error).__module__.split(".")[0] in NETWORK_PACKAGES
 
 
+def status_of(error: BaseException) -> int | None:
+    """Return what a server answered, if it did."""
+    answer = getattr(error, "response", None)
+    status = getattr(answer, "status_code", getattr(error, "status", None))
+    return status if isinstance(status, int) else None
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why reading failed, in one line without addresses, which may be signed."""
+    if (status := status_of(error)) is not None:
+        return f"the server answered {status}"
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
+def asked_pause_sec(error: BaseException) -> float:
+    """Return how long a server asks to wait before the next try; 0 if it does not."""
+    headers = getattr(getattr(error, "response", None), "headers", {})
+    text = str(headers.get("Retry-After", ""))
+    return min(float(text), LONGEST_PAUSE_SEC) if text.isdecimal() else 0.0
+
+
 class Stopped(Exception):
     """Reading ended because it was asked to."""
+
+
+class GaveUp(ConnectionError):
+    """A connection stayed lost: nobody tries again."""
 
 
 Found = TypeVar("Found")
@@ -102,12 +130,12 @@ class Patience:
                 if not is_transient(error):
                     raise
                 if pause_sec is None:
-                    reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-                    raise ConnectionError(
-                        f"{place}: could not be read in {self.backoff.tries} tries: {reason}; "
-                        "check the connection, then go on from the last state"
+                    raise GaveUp(
+                        f"{place}: could not be read in {self.backoff.tries} tries: "
+                        f"{reason_of(error)}; check the connection, then go on from the last state"
                     ) from error
-            self.stop.wait(pause_sec)
+                asked_sec = asked_pause_sec(error)
+            self.stop.wait(max(pause_sec, asked_sec))
         raise Stopped
 
 
@@ -158,21 +186,30 @@ class Mark:
     state: dict[str, Any] | None = None
 
 
+class Rows(Protocol):
+    """What can be read once, from its beginning on."""
+
+    def iter(self, batch_size: int) -> Generator[pa.Table]:
+        """Yield so many rows at a time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """What can be read from its beginning.
 
     Attributes:
         place: What to call it in errors.
-        open: Returns it as a dataset in Arrow format that nobody else reads.
+        open: Returns it, for nobody else: a dataset in Arrow format where it `resumes`.
         chunk_rows: Rows to take at a time.
         resumes: Whether the dataset's own state is exact, and saves work.
+        rows: How many rows it has; None where that is seen at its end.
     """
 
     place: str
-    open: Callable[[], datasets.IterableDataset]
+    open: Callable[[], Rows]
     chunk_rows: int
     resumes: bool
+    rows: int | None = None
 
 
 class Reader:
@@ -220,13 +257,13 @@ class Reader:
         """
         while rows > 0 and nbytes > 0 and not self.ended:
             chunk = self._patience.read(self._next, self.piece.place)
-            if chunk is None:
-                self.ended = True
-                self.close()
-            else:
+            if chunk is not None:
                 page.append(chunk)
                 rows -= chunk.num_rows
                 nbytes -= chunk.nbytes
+            if chunk is None or self.rows == self.piece.rows:
+                self.ended = True
+                self.close()
 
     def close(self) -> None:
         """Let go of files and threads."""
@@ -244,7 +281,7 @@ class Reader:
             raise
 
     def _read(self) -> Generator[pa.Table]:
-        dataset = self.piece.open()
+        dataset: datasets.IterableDataset = self.piece.open()
         skip = self.rows
         if self._mark.state is not None:
             epoch = dataset.state_dict()["epoch"]

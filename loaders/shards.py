@@ -4,6 +4,7 @@ import contextlib
 import copy
 import inspect
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sousa.loaders.pages import Piece
+from sousa.loaders.pages import Patience, Piece
 from sousa.loaders.rows import AUDIO, Declared, check_columns
 
 CHUNK_ROWS: Final = 8
@@ -120,10 +121,13 @@ class Shards:
         count: Number of shards.
         declared: What is declared about the columns.
         traits: What may be done with it.
+        costly: Whether no shard is opened before it is needed.
 
     Raises:
         ValueError: If it lacks a column.
     """
+
+    costly: Final = False
 
     def __init__(
         self, dataset: datasets.IterableDataset, columns: tuple[str, ...], name: str
@@ -131,6 +135,7 @@ class Shards:
         self.traits = Traits.of(dataset)
         self.columns = columns
         self.name = name
+        self._dataset = dataset
         self._epoch = dataset.epoch
         self._pieces: OrderedDict[int, datasets.IterableDataset] = OrderedDict()
         if dataset.features is not None:
@@ -152,11 +157,33 @@ class Shards:
         self._whole = dataset.with_format("arrow")
         self.count: int = dataset.num_shards if self.traits.splits else 1
 
-    def pieces(self, shard: int) -> int:
+    def reading(self, columns: tuple[str, ...]) -> "Shards":
+        """Return the same dataset, of which other columns are read."""
+        return Shards(self._dataset, columns, self.name)
+
+    def identity(self) -> list[str] | None:
+        """Return what tells this data from any other; None where only its rows tell."""
+        return None
+
+    def length(self) -> int | None:
+        """Return the number of rows, which nobody knows."""
+        return None
+
+    def check_length(self) -> None:
+        """Hold what was said about the number of rows to what was read: nothing."""
+
+    def prepare(self, shards: Sequence[int], patience: Patience) -> None:
+        """Read what some shards say of themselves: here each does so on its own."""
+
+    def pieces(self, shard: int, patience: Patience) -> int:
         """Return the number of pieces of a shard."""
+        place = f"{self.name}, shard {shard}"
+        return patience.read(lambda: self._count(shard), place)
+
+    def _count(self, shard: int) -> int:
         return int(self._shard(shard).num_shards) if self.traits.splits else 1
 
-    def piece(self, shard: int, number: int, epoch: int) -> Piece:
+    def piece(self, shard: int, number: int, epoch: int, patience: Patience) -> Piece:  # noqa: ARG002 - whoever reads it tries again
         """Return one piece; `epoch` matters where the user shuffled."""
         place = f"{self.name}, shard {shard}, part {number}" if self.traits.splits else self.name
         # Where Arrow tables come as they are stored, leaving some out is as cheap as it is sure.

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from hashlib import blake2b
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import datasets
@@ -12,18 +12,23 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sousa.loaders.access import At
 from sousa.loaders.chunks import InFile, Pick, arrow_chunk
 from sousa.loaders.errors import BrokenRow, BrokenRowError
 from sousa.loaders.folder import (
+    SHARD,
     choose_config,
     choose_splits,
     find_shards,
     missing_shards,
     with_splits,
 )
+from sousa.loaders.groups import Known, RemoteShards
 from sousa.loaders.layout import Layout
 from sousa.loaders.original import OriginalSource, is_original
 from sousa.loaders.parquet import ParquetSource
+from sousa.loaders.ranges import Repository
+from sousa.loaders.remote import RemoteFile, published
 from sousa.loaders.rows import Declared, check_columns
 from sousa.loaders.streams import Stream
 
@@ -117,12 +122,14 @@ class Wanted(NamedTuple):
         config: One config, or None for the cheapest that has audio good for `rate_hz`.
         rate_hz: Sample rate that is wanted; None is whatever is stored.
         streaming: Whether a dataset on the Hub is read without being downloaded first.
+        at: Which revision of it, and as whom.
     """
 
     split: str | None
     config: str | None
     rate_hz: int | None
     streaming: bool
+    at: At = At()
 
 
 def is_stream(data: Any) -> bool:
@@ -146,8 +153,13 @@ def open_source(
         FileNotFoundError: If there is no such folder.
         TypeError: If it is nothing of the kind.
         BrokenRowError: If a file cannot be opened.
+        OSError: If it is on the Hub and cannot be had.
     """
     kind = type(data).__name__
+    on_hub = isinstance(data, str) and HUB_ID.fullmatch(data) and not Path(data).exists()
+    if wanted.at.revision is not None and not on_hub:
+        named = data if isinstance(data, str | os.PathLike) else f"a datasets.{kind}"
+        raise ValueError(f"revision= is for a dataset on the Hub, {named} is none: leave it out")
     if isinstance(data, datasets.DatasetDict | datasets.IterableDatasetDict):
         return dict_source(data, wanted.split, columns, kind)
     if isinstance(data, datasets.Dataset | datasets.IterableDataset):
@@ -164,7 +176,7 @@ def open_source(
         return folder_source(folder, wanted, columns, skip_broken=skip_broken)
     hub_id = isinstance(data, str) and HUB_ID.fullmatch(data)
     if hub_id and not folder.parent.is_dir():  # else a file, or a mistyped path
-        return hub_source(str(data), wanted, columns)
+        return hub_source(str(data), wanted, columns, skip_broken=skip_broken)
     raise FileNotFoundError(
         f"no folder {folder}" + ("" if hub_id else ", and no Hub id of the form org/name")
     )
@@ -195,22 +207,74 @@ def folder_source(
     return source
 
 
-def hub_source(name: str, wanted: Wanted, columns: tuple[str, ...]) -> Source | Stream:
-    """Return the rows of a dataset on the Hub, downloaded by `datasets`, or read as they come.
+class DownloadedSource(ParquetSource):
+    """The rows of files that were downloaded from the Hub.
+
+    Args:
+        files: Where they are, in the order of their rows.
+        oids: What tells the content of each from any other.
+        columns: What to read.
+        skip_broken: Leave out files that are no Parquet files, instead of raising.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        oids: Sequence[str],
+        columns: tuple[str, ...],
+        *,
+        skip_broken: bool,
+    ) -> None:
+        super().__init__(files, columns, skip_broken=skip_broken)
+        self._oids = tuple(oids)
+
+    def fingerprint(self) -> str:
+        """Return a hash of the content of all files, whatever the revision is called."""
+        return blake2b("".join(self._oids).encode(), digest_size=8).hexdigest()
+
+
+def hub_source(
+    name: str, wanted: Wanted, columns: tuple[str, ...], *, skip_broken: bool = False
+) -> Source | Stream:
+    """Return the rows of a dataset on the Hub, read as they are needed, or downloaded first.
+
+    Then the files of the wanted splits of one config are mapped where `huggingface_hub` keeps them.
 
     Raises:
-        FileNotFoundError: If the Hub does not have it, or cannot be asked.
+        FileNotFoundError: If the Hub does not have it.
+        ConnectionError: If the Hub cannot be reached, and the cache does not know the dataset.
+        OSError: If the Hub refuses.
+        ValueError: If it has no such config or split.
+        BrokenRowError: If a file is missing or damaged.
     """
-    try:
-        there = datasets.get_dataset_config_names(name)
-    except OSError as error:
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise FileNotFoundError(
-            f"no folder {name}, and as a dataset on the Hub it cannot be had: {reason}"
-        ) from error
-    config = choose_config(there, wanted.config, wanted.rate_hz, name)
-    splits = datasets.load_dataset(name, config, streaming=wanted.streaming)
-    return dict_source(splits, wanted.split, columns, f"{name}/{config}", published=True)
+    found = published(name, wanted.at)
+    config = choose_config(
+        with_splits(found.files, wanted.split), wanted.config, wanted.rate_hz, name
+    )
+    of_config = found.files[config]
+    splits = choose_splits(of_config, wanted.split, f"{name}/{config}")
+    files = [file for split in splits for file in of_config[split]]
+    missing = [each for split in splits for each in missing_remote(of_config[split], name)]
+    if missing and not skip_broken:
+        raise BrokenRowError(missing[0])
+    if wanted.streaming:
+        info = found.infos.get(config)
+        declared = Declared.by(info.features.arrow_schema) if info else None
+        known = Known(declared, found.rows(config, splits))
+        where = Repository(name, found.commit, wanted.at)
+        shards = RemoteShards(where, files, columns, f"{name}/{config}", known)
+        return Stream(shards, columns, shards.name, missing=missing)
+    source = DownloadedSource(
+        found.download(files), [file.oid for file in files], columns, skip_broken=skip_broken
+    )
+    source.broken += missing
+    return source
+
+
+def missing_remote(files: Sequence[RemoteFile], name: str) -> list[BrokenRow]:
+    """Return the files that the names of a split's other files promise, and that are not there."""
+    paths = [PurePosixPath(name, file.path) for file in files]
+    return missing_shards(paths) if all(SHARD.fullmatch(path.name) for path in paths) else []
 
 
 def dict_source(
@@ -218,22 +282,11 @@ def dict_source(
     split: str | None,
     columns: tuple[str, ...],
     name: str,
-    *,
-    published: bool = False,
 ) -> Source | Stream:
-    """Return the rows of one split or of all; those that were just opened are known to be whole."""
+    """Return the rows of one split or of all."""
     chosen = [splits[each] for each in choose_splits(splits, split, name)]
     data = datasets.concatenate_datasets(chosen) if chosen[1:] else chosen[0]
-    if not isinstance(data, datasets.IterableDataset):
-        return DatasetSource(data, columns, name)
-    return Stream(data, columns, name, length=length_of(chosen) if published else None)
-
-
-def length_of(splits: Sequence[datasets.IterableDataset]) -> int | None:
-    """Return how many rows published splits have, if their card tells."""
-    counted = [(each.info.splits or {}).get(str(each.split)) for each in splits]
-    rows = [count.num_examples for count in counted if count is not None]
-    return sum(rows) if len(rows) == len(splits) and all(rows) else None
+    return dataset_source(data, columns, name)
 
 
 def dataset_source(

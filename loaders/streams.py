@@ -6,12 +6,14 @@ import hashlib
 import itertools
 import json
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 import datasets
 
-from sousa.loaders.errors import BrokenRow
+from sousa.loaders.errors import BrokenRow, BrokenRowError
+from sousa.loaders.groups import RemoteShards
 from sousa.loaders.pages import WITHOUT_PAUSES, Backoff, Patience, Stopped
 from sousa.loaders.rows import AUDIO
 from sousa.loaders.shards import Shards
@@ -22,20 +24,18 @@ HEAD_ROWS: Final = 8
 
 
 class Stream:
-    """A `datasets.IterableDataset` as windows of rows.
+    """A `datasets.IterableDataset`, or files on the Hub, as windows of rows.
 
     Args:
         dataset: Filtered, mapped, concatenated, interleaved or shuffled as the user likes; it
-            stays as it is, also its epoch.
+            stays as it is, also its epoch. Or the shards of a dataset on the Hub.
         columns: What to read.
         name: What to call it in errors.
-        length: Rows of an epoch, where the caller knows: `datasets` cannot tell whether a dataset
-            is the whole of what its description counts.
         backoff: How often to try again after a lost connection.
+        missing: Files that should be there and are not.
 
     Attributes:
         declared: What is declared about the columns.
-        length: Rows of an epoch; None where nobody knows.
 
     Raises:
         ValueError: If it lacks a column.
@@ -43,27 +43,45 @@ class Stream:
 
     def __init__(
         self,
-        dataset: datasets.IterableDataset,
+        dataset: datasets.IterableDataset | RemoteShards,
         columns: tuple[str, ...],
         name: str = "datasets.IterableDataset",
         *,
-        length: int | None = None,
         backoff: Backoff | None = None,
+        missing: Sequence[BrokenRow] = (),
     ) -> None:
-        self._dataset = dataset
-        self._shards = Shards(dataset, columns, name)
+        remote = isinstance(dataset, RemoteShards)
+        self._shards = dataset if remote else Shards(dataset, columns, name)
         self._backoff = Backoff() if backoff is None else backoff
         self.declared = self._shards.declared
-        self.length = length
         self._losses = Losses(skip=False)
+        self._missing = tuple(missing)
+
+    @cached_property
+    def length(self) -> int | None:
+        """Rows of an epoch; None where nobody knows.
+
+        `datasets` cannot tell whether a dataset is the whole of what its description counts. Of
+        files on the Hub their card tells, if it describes these very files, or else their footers.
+
+        Raises:
+            OSError: If footers are needed and cannot be had.
+        """
+        return self._shards.length()
 
     @property
     def broken(self) -> list[BrokenRow]:
         """Parts that could not be read and were left out."""
-        return list(self._losses.found)
+        return [*self._missing, *self._losses.found]
 
     def deciding(self, *, skip_broken: bool) -> "Stream":
-        """Return this stream with another choice about what cannot be read."""
+        """Return this stream with another choice about what cannot be read.
+
+        Raises:
+            BrokenRowError: If files are missing that may not be.
+        """
+        if self._missing and not skip_broken:
+            raise BrokenRowError(self._missing[0])
         deciding = copy.copy(self)
         deciding._losses = Losses(skip_broken)
         return deciding
@@ -77,7 +95,7 @@ class Stream:
         shards = self._shards
         columns = tuple(dict.fromkeys((*shards.columns, column)))
         also = copy.copy(self)
-        also._shards = Shards(self._dataset, columns, shards.name)
+        also._shards = shards.reading(columns)
         return also
 
     def windows(
@@ -106,6 +124,7 @@ class Stream:
         Raises:
             ConnectionError: If it cannot be read, however often it is tried.
             BrokenRowError: If a part of it is damaged, and may not be skipped.
+            ValueError: At the end, if the length was another one.
         """
         patience = Patience(self._backoff, threading.Event() if stop is None else stop)
         run = Pass(self._shards, (seed, epoch), patience, self._losses, shuffle=shuffle)
@@ -115,9 +134,12 @@ class Stream:
             while (window := run.window()) is not None:
                 if window.rows:
                     yield window
+            self._shards.check_length()
 
     def fingerprint(self) -> str:
         """Return what tells this dataset from others: its stages, columns and first rows.
+
+        Of files on the Hub it is their content, whatever the revision is called.
 
         Raises:
             ConnectionError: If it cannot be read, however often it is tried.
@@ -125,6 +147,8 @@ class Stream:
         shards = self._shards
         known: list[Any] = [shards.columns, shards.traits.kinds, shards.count]
         known += [sorted((name, list(names)) for name, names in self.declared.names.items())]
+        if identity := shards.identity():
+            return hashlib.sha256(json.dumps([*known, identity]).encode()).hexdigest()
         with contextlib.closing(self.windows(0, 0, shuffle=False)) as windows:
             for window in itertools.islice(windows, 1):
                 head = window.table.slice(0, HEAD_ROWS)

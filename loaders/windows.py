@@ -1,13 +1,15 @@
 """Pieces of a stream become windows of rows, in an order that seed and epoch fix."""
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 from sousa.loaders.errors import BrokenRow, BrokenRowError
+from sousa.loaders.groups import RemoteShards
 from sousa.loaders.pages import Mark, Patience, Reader
 from sousa.loaders.shards import Shards, joined, permuted
 
@@ -83,7 +85,7 @@ class Pass:
 
     def __init__(
         self,
-        shards: Shards,
+        shards: Shards | RemoteShards,
         key: tuple[int, int],
         patience: Patience,
         losses: Losses,
@@ -98,8 +100,8 @@ class Pass:
         self._order = range(shards.count)
         if shuffle:
             self._order = self._rng(EPOCH).permutation(shards.count).tolist()
-        self._open_pieces = OPEN_PIECES if shuffle else 1
         self._block_shards = BLOCK_SHARDS if shuffle else 1
+        self._alone = int(shuffle and shards.costly)  # blocks of one piece, at the beginning
         self._open: list[tuple[int, int, Reader]] = []
         self._block = -1
         self._pool: list[tuple[int, int]] = []  # shards and pieces of this block
@@ -135,7 +137,8 @@ class Pass:
     def window(self) -> Window | None:
         """Return the next rows; a window without any where pieces ended, None at the end."""
         state = self.state()
-        while len(self._open) < self._open_pieces and self._begin_next():
+        open_pieces = self._open_pieces()
+        while len(self._open) < open_pieces and self._begin_next():
             pass
         if not self._open:
             return None
@@ -149,11 +152,17 @@ class Pass:
         while (
             sum(chunk.nbytes for chunk in chunks) < most_bytes
             and len(rows) < WINDOW_ROWS
-            and len(self._open) < self._open_pieces
+            and len(self._open) < open_pieces
             and self._begin_next()
         ):
             self._take(self._open[-1], share, chunks, rows)
         return self._put_together(chunks, rows, state)
+
+    def _open_pieces(self) -> int:
+        """Return how many pieces may be open: a share of a full window is the same of each."""
+        if not self._shuffle:
+            return 1
+        return OPEN_PIECES >> (self._alone * max(0, FIRST_WINDOWS - self._windows))
 
     def _most_bytes(self) -> int:
         """Return how large the next window may be."""
@@ -200,13 +209,13 @@ class Pass:
             rows += [(self._shards.name, row) for row in range(first, end)]
 
     def _begin(self, shard: int, number: int, mark: Mark) -> None:
-        piece = self._shards.piece(shard, number, self._key[1])
+        piece = self._shards.piece(shard, number, self._key[1], self._patience)
         self._open.append((shard, number, Reader(piece, mark, self._patience)))
 
     def _begin_next(self) -> bool:
         """Open one more piece, where there is one."""
         while self._next >= len(self._pool):
-            if (self._block + 1) * self._block_shards >= self._shards.count:
+            if (self._block + 1 - self._alone) * self._block_shards >= self._shards.count:
                 return False
             self._block += 1
             self._pool = self._pieces(self._block)
@@ -216,14 +225,30 @@ class Pass:
         return True
 
     def _pieces(self, block: int) -> list[tuple[int, int]]:
-        """Return the pieces of a block of shards, in the order of use."""
+        """Return the pieces of a block of shards, in the order of use.
+
+        Where shards are costly to open, one piece of the first makes a block of its own, so that
+        the first batch waits for no other shard.
+        """
+        if self._alone and block == 0:
+            return self._permuted(self._order[:1], block)[:1]
+        first = (block - self._alone) * self._block_shards
+        pieces = self._permuted(self._order[first : first + self._block_shards], block)
+        if self._alone and block == 1:
+            begun = self._pieces(0)
+            return [piece for piece in pieces if piece not in begun]
+        return pieces
+
+    def _permuted(self, shards: Sequence[int], block: int) -> list[tuple[int, int]]:
+        """Return all pieces of some shards in the order of use."""
+        with contextlib.suppress(*DAMAGE):  # said below, of each
+            self._shards.prepare(shards, self._patience)
         pieces: list[tuple[int, int]] = []
-        for shard in self._order[block * self._block_shards :][: self._block_shards]:
-            place = f"{self._shards.name}, shard {shard}"
+        for shard in shards:
             try:
-                numbers = self._patience.read(partial(self._shards.pieces, shard), place)
+                numbers = self._shards.pieces(shard, self._patience)
             except DAMAGE as error:
-                self._losses.add(place, None, error)
+                self._losses.add(f"{self._shards.name}, shard {shard}", None, error)
             else:
                 pieces += [(shard, number) for number in range(numbers)]
         if not self._shuffle:

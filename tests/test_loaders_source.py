@@ -15,8 +15,6 @@ from loader_data import encoded, row, table, tone, write_folder, write_shard
 
 from sousa.builders.schema import RUDIMENTS, SKILL_TIERS
 from sousa.loaders import BrokenRowError, SOUSADataset, create_dataloader
-from sousa.loaders.labelling import IDENTITY
-from sousa.loaders.source import DatasetSource, Wanted, hub_source
 
 SPLITS = {"train": 17, "validation": 5, "test": 6}
 
@@ -456,24 +454,6 @@ def test_labels_and_copied_clips_are_read_group_by_group(
     loader = create_dataloader(SOUSADataset(tmp_path), 4, num_workers=0)
     assert sum(len(batch["sample_ids"]) for batch in loader) == 34
     assert sorted(read) == [(group, compression == "zstd") for group in range(5)]
-
-
-def test_a_published_dataset_is_its_folder(
-    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`datasets` finds configs in the card, in a folder as on the Hub, and so do we."""
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
-    local = SOUSADataset(built, "test", target="skill_tier")
-    columns = (*IDENTITY, "skill_tier", "audio")
-    for split, rows in (("test", len(local)), (None, len(SOUSADataset(built)))):
-        source = hub_source(str(built), Wanted(split, None, 16_000, streaming=False), columns)
-        assert isinstance(source, DatasetSource)
-        assert source.layout.rows == rows
-        assert source.declared.rate_hz == 16_000
-    published = hub_source(str(built), Wanted("test", None, 16_000, streaming=False), columns)
-    assert isinstance(published, DatasetSource)
-    ids = [local[i]["sample_id"] for i in range(len(local))]
-    assert published.column("sample_id")[0].to_pylist() == ids
 
 
 def test_a_built_folder_has_the_same_clips_in_both_audio_configs(built: Path) -> None:

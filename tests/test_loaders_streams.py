@@ -236,7 +236,6 @@ def test_what_is_declared_is_known(folder: Path) -> None:
     assert declared.rate_hz == 16_000
     assert declared.names["skill_tier"][0] == "beginner"
     assert Stream(load(folder), COLUMNS).length is None
-    assert Stream(load(folder), COLUMNS, length=64).length == 64
 
 
 def test_what_lacks_a_column_is_refused(folder: Path) -> None:
