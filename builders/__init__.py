@@ -10,7 +10,13 @@ The modules in reading order, which is the order in which data flows:
     timing, touch, ornaments, mistakes
     performance               rudiment, player and chance -> strokes and mistakes
 
-    midi, tokens              strokes -> a MIDI file -> token ids
+    midi                      strokes -> a MIDI file
+    events                    a MIDI file of any kind -> arrays, and back
+    vocabulary, bars, batches names of tokens; signatures -> bars; events of many files end to end
+    grid_tokens, clock_tokens events -> ids; token_reader, grid_decoding: ids -> events
+    grammar, tokenizer
+    own_tokenizer, miditok_*
+    tokens                    a name on the command line, or a file -> a tokenizer
     trend, fault_*, scores_*  strokes -> what is wrong with them, and what it costs
     labels                    strokes -> measures and scores
 
@@ -22,12 +28,21 @@ The modules in reading order, which is the order in which data flows:
 
     choices, splits, plan     options -> clips, shards, ids
     clips, rows, shards       a clip -> a row -> a Parquet file
-    claim, workers, build     a plan -> a folder
+    claim, workers, finished
+    build                     a plan -> a folder
     builder                   a plan -> a builder of `datasets`
+
+    smf, midi_events          a MIDI file of any kind -> what it plays
+    midi_schema, midi_limits  what an imported dataset holds; what a file must be like for it
+    midi_listing, guarded
+    midi_files                a tree of files -> a verdict on each, in processes that may die
+    import_plan, arrangement
+    midi_rows, import_midi    the files that are fit -> a folder
+    token_cells, tokenize     a folder -> the same with other token columns
 
     folder, view, findings    a folder, opened; its rows; what is wrong
     hearing, check_*, validate, judged
-    progress, commands, cli   the command line
+    progress, *commands, cli  the command line
 """
 
 from typing import Any

@@ -6,21 +6,21 @@ takes the place of `.sousa/`, so two equal plans leave equal folders.
 """
 
 import errno
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
-from sousa.builders import clips, rows, tokens
+from sousa.builders import clips, rows
 from sousa.builders.claim import MANIFEST, STATE, claimed
 from sousa.builders.features import arrow_schema
-from sousa.builders.plan import Plan, Shard
+from sousa.builders.finished import dump, is_whole, known, record
+from sousa.builders.plan import Plan
 from sousa.builders.schema import (
     SCHEMA_VERSION,
     SKILL_TIERS,
@@ -28,11 +28,8 @@ from sousa.builders.schema import (
     Column,
     columns,
 )
-from sousa.builders.shards import ShardFile, Written, atomic, write_text
+from sousa.builders.shards import Shard, ShardFile, atomic, write_text
 from sousa.builders.workers import ENGINES, Progress
-
-RECORD: Final = ".shard.json"
-"""Ending of the records of finished shards in the state folder."""
 
 ROWS_AT_ONCE: Final = 16
 """Rows that are rendered before they are handed to the files: progress and memory follow it."""
@@ -84,11 +81,11 @@ def build(  # noqa: PLR0913 - each is one option of the command
     """
     told = progress or (lambda _: None)
     with claimed(out, _identity(plan), overwrite=overwrite) as state, _disk_is_told(out):
-        known = _known(out, state)
+        there = known(out)
         missing = []
         for shard in plan.shards:
-            files = [known.get(_path(config, shard)) for config in plan.configs]
-            if all(file is not None and _is_whole(out, file) for file in files):
+            files = [there.get(_path(config, shard)) for config in plan.configs]
+            if all(file is not None and is_whole(out, file) for file in files):
                 told(shard.rows)
             else:
                 missing.append((plan, out, shard))
@@ -126,44 +123,21 @@ def _finish(plan: Plan, out: Path, shard: Shard, progress: Progress) -> None:
             for config, table in tables.items():
                 files[config].write(table)
             progress(next(iter(tables.values())).num_rows)
-    written = [Written.of(out, _path(config, shard), shard.rows) for config in plan.configs]
-    record = json.dumps([asdict(file) for file in written])
-    write_text(state / f"{shard.name}{RECORD}", state, record)
+    record(out, shard, [_path(config, shard) for config in plan.configs])
 
 
 def _path(config: str, shard: Shard) -> str:
     return f"{config}/{shard.name}.parquet"
 
 
-def _known(out: Path, state: Path) -> dict[str, Written]:
-    """Return what is recorded of finished files, by path: in the manifest, or shard by shard."""
-    found: list[dict[str, Any]] = []
-    for path in [out / MANIFEST, *sorted(state.glob(f"*{RECORD}"))]:
-        with suppress(FileNotFoundError, ValueError, RecursionError, KeyError, TypeError):
-            content = json.loads(path.read_bytes())
-            found += content["shards"] if path.name == MANIFEST else content
-    known = {}
-    for file in found:
-        with suppress(TypeError):  # a damaged record is none: the shard is made again
-            written = Written(**file)
-            known[written.path] = written
-    return known
-
-
-def _is_whole(out: Path, file: Written) -> bool:
-    """Whether a finished file is still as it was written."""
-    return (out / file.path).is_file() and Written.of(out, file.path, file.rows) == file
-
-
 def _conclude(plan: Plan, out: Path, state: Path) -> None:
     """Write what belongs to the whole dataset."""
-    for name, column in zip(plan.tokens, plan.token_columns, strict=True):
-        content = tokens.to_json(tokens.TOKENIZERS[name]())
-        write_text(out / "tokenizers" / f"{column}.json", state, content)
-    write_text(out / "splits.json", state, _dump(_splits(plan)))
-    known = _known(out, state)
-    shards = [asdict(known[_path(c, shard)]) for c in plan.configs for shard in plan.shards]
-    write_text(out / MANIFEST, state, _dump(_identity(plan) | {"shards": shards}))
+    for column, tokenizer in plan.tokenizers.items():
+        write_text(out / "tokenizers" / f"{column}.json", state, tokenizer.to_json())
+    write_text(out / "splits.json", state, dump(_splits(plan)))
+    there = known(out)
+    shards = [asdict(there[_path(c, shard)]) for c in plan.configs for shard in plan.shards]
+    write_text(out / MANIFEST, state, dump(_identity(plan) | {"shards": shards}))
 
 
 def _splits(plan: Plan) -> dict[str, Any]:
@@ -184,7 +158,3 @@ def _splits(plan: Plan) -> dict[str, Any]:
 
 def _identity(plan: Plan) -> dict[str, Any]:
     return {"schema_version": SCHEMA_VERSION, "plan": plan.to_json()}
-
-
-def _dump(content: dict[str, Any]) -> str:
-    return json.dumps(content, indent=1) + "\n"

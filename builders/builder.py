@@ -15,10 +15,10 @@ from datasets.builder import Key
 
 from sousa.builders.build import plan_columns, render
 from sousa.builders.features import arrow_schema
-from sousa.builders.plan import Plan, Shard, make_plan
+from sousa.builders.plan import Plan, make_plan
 from sousa.builders.rudiments import RUDIMENTS
 from sousa.builders.schema import CONFIGS, SPLITS
-from sousa.builders.shards import RowGroups
+from sousa.builders.shards import RowGroups, Shard
 
 
 @dataclass

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from sousa.builders.features import arrow_schema
 from sousa.builders.folder import SHARD_NAME, Folder, Shard, Split, one_line
-from sousa.builders.schema import CONFIG_RATES, CONFIGS, SPLITS, columns
+from sousa.builders.schema import CONFIG_RATES, CONFIGS, SPLITS
 
 Wrong = Iterator[tuple[str, str]]
 Check = Callable[[Folder], Wrong]
@@ -115,7 +115,7 @@ def _check_numbering(folder: Folder, split: Split) -> Wrong:
 def check_schema(folder: Folder) -> Wrong:
     """Find shards whose columns or features are not the declared ones."""
     for split in folder.every_split:
-        declared = arrow_schema(columns(split.config, folder.token_columns))
+        declared = arrow_schema(folder.declared(split.config))
         for shard in split.shards:
             yield from ((shard.path, message) for message in _differences(shard, declared))
 
@@ -184,6 +184,8 @@ def check_ids(folder: Folder) -> Wrong:
 
 def check_splits(folder: Folder) -> Wrong:
     """Find players that are in two splits, or not where `splits.json` has them."""
+    if folder.is_imported:  # nobody is known to play there
+        return
     players = {name: _distinct(split, "profile_id") for name, split in folder.reference.items()}
     yield from _shared(players, "player")
     try:
@@ -201,10 +203,12 @@ def check_splits(folder: Folder) -> Wrong:
 
 
 def check_groups(folder: Folder) -> Wrong:
-    """Find performances whose recordings are in two splits."""
-    splits = folder.reference.items()
-    groups = {name: _distinct(split, "augmentation_group_id") for name, split in splits}
-    yield from _shared(groups, "augmentation group")
+    """Find performances whose recordings are in two splits, and files that play the same."""
+    column, what = ("augmentation_group_id", "augmentation group")
+    if folder.is_imported:
+        column, what = ("events_sha256", "what plays as")
+    groups = {name: _distinct(split, column) for name, split in folder.reference.items()}
+    yield from _shared(groups, what)
 
 
 def _shared(members: dict[str, set[str]], what: str) -> Wrong:

@@ -15,6 +15,7 @@ from sousa.builders.labels import score
 from sousa.builders.midi import Notes, decode, ms_per_tick
 from sousa.builders.schema import RUDIMENTS, SCORES, SKILL_TIERS
 from sousa.builders.strokes import Strokes
+from sousa.builders.tokenizer import as_lists
 from sousa.builders.tokens import Tokenizer
 from sousa.builders.view import Rows
 
@@ -82,21 +83,25 @@ def _difference(notes: Notes, tempo_bpm: float, onset_ms: Any, velocity: Any) ->
 
 def check_tokens(rows: Rows, context: Context) -> Wrong:
     """Find tokens that are not those of the row's MIDI file."""
-    files = rows.cells("midi")
+    files = [file or b"" for file in rows.cells("midi")]
     for column, tokenizer in context.tokenizers.items():
-        if column not in rows:
+        if column not in rows or (tokenizer.needs_strokes and "strokes" not in rows):
             continue
-        for row, (file, ids) in enumerate(zip(files, rows.cells(column), strict=True)):
-            try:
-                expected = tokenizer.encode(file or b"").tolist()
-            except ValueError as error:
-                yield row, f"the MIDI has no {column}: {error}"
-                continue
-            if ids != expected:
-                yield row, f"{column} are not those of the MIDI, {_first_difference(ids, expected)}"
+        strokes = rows.cells("strokes") if tokenizer.needs_strokes else None
+        exact = f"{column}_exact"
+        stated = rows.cells(exact) if exact in rows else None
+        encoded = tokenizer.tokenize(files, strokes)
+        for row, (ids, expected) in enumerate(zip(rows.cells(column), encoded, strict=True)):
+            if expected.ids is None and (stated is None or ids is not None):
+                yield row, f"the MIDI has no {column}: {expected.reason}"
+            elif expected.ids is not None and ids != (wanted := as_lists(expected.ids)):
+                difference = _first_difference(ids, wanted)
+                yield row, f"{column} are not those of the MIDI, {difference}"
+            elif stated is not None and stated[row] != expected.exact:
+                yield row, f"{exact} is {stated[row]} and should be {expected.exact}"
 
 
-def _first_difference(ids: list[int] | None, expected: list[int]) -> str:
+def _first_difference(ids: list[Any] | None, expected: list[Any]) -> str:
     if ids is None or len(ids) != len(expected):
         return f"there are {len(ids or ())} and should be {len(expected)}"
     place = next(i for i, (a, b) in enumerate(zip(ids, expected, strict=True)) if a != b)

@@ -109,7 +109,7 @@ def remove_dataset(out: Path) -> None:
     described = [path for pattern in CARD_FILES for path in (out / "card").glob(pattern)]
     for path in [*(out / "tokenizers").glob("*.json"), *described, *state]:
         path.unlink()
-    for name in ("splits.json", "croissant.json", "README.md"):
+    for name in ("splits.json", "quarantine.jsonl", "croissant.json", "README.md"):
         (out / name).unlink(missing_ok=True)
     for folder in (*CONFIGS, "tokenizers", "card"):
         if (out / folder).is_dir() and not any((out / folder).iterdir()):

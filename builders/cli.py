@@ -9,6 +9,7 @@ import them.
 """
 
 import argparse
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,10 +18,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final, NoReturn
 
+TOKEN: Final = re.compile(r"\bhf_\w+")
+"""What may be a token of the Hub, given where none belongs: never shown once more."""
+
 WRONG_DATA, WRONG_COMMAND, INTERRUPTED = 1, 2, 130
 
 COMMANDS: Final = {
     "build": ("sousa.builders.commands", "Render a dataset from nothing."),
+    "import": ("sousa.builders.import_commands", "Make a dataset of data from elsewhere."),
+    "tokenize": ("sousa.builders.import_commands", "Add or replace a dataset's token columns."),
     "validate": ("sousa.builders.commands", "Check everything in a dataset; exit 1 if any fails."),
     "card": ("sousa.cards.commands", "Write README.md from what the shards hold."),
     "push": ("sousa.cards.commands", "Publish a dataset on the Hub, or bring it up to date there."),
@@ -63,7 +69,7 @@ def one_line(error: Exception) -> str:
 
 
 def _complain(line: str, code: int) -> int:
-    sys.stderr.write(line + "\n")
+    sys.stderr.write(TOKEN.sub("hf_***", line) + "\n")
     return code
 
 

@@ -23,8 +23,8 @@ from sousa.builders.schema import (
     SAMPLE_RATE,
     SKILL_TIERS,
     SKILL_TIERS_BINARY,
+    exact_column,
 )
-from sousa.builders.tokens import COLUMNS, TOKENIZERS, Tokenizer
 
 MUSIC_SEC: Final = 4.0
 """Length that the cycles of a rudiment are counted to fill."""
@@ -135,9 +135,9 @@ def _events(plan: Plan, take: Take) -> Row:
             beats_per_measure=take.rudiment.beats_per_measure,
         )
     )
-    tokens = {COLUMNS[name]: _tokenizer(name).encode(file) for name in plan.tokens}
+    cell = strokes.columns()
     return {
-        "strokes": strokes.columns(),
+        "strokes": cell,
         "measures": labels.measures(performance),
         "mistakes": {
             "kind": mistakes.kind,
@@ -145,8 +145,20 @@ def _events(plan: Plan, take: Take) -> Row:
             "stroke_index": mistakes.stroke_index,
         },
         "midi": file,
-        **tokens,
+        **_tokens(plan, file, cell),
     }
+
+
+def _tokens(plan: Plan, file: bytes, strokes: Row) -> Row:
+    """Return the token columns; a lossy tokenizer's cell is null where it fails."""
+    cells: Row = {}
+    for column, tokenizer in plan.tokenizers.items():
+        if tokenizer.lossy:
+            (encoded,) = tokenizer.tokenize([file], [strokes])
+            cells |= {column: encoded.ids, exact_column(column).name: encoded.exact}
+        else:
+            cells[column] = tokenizer.encode(file, strokes)
+    return cells
 
 
 def _audio(
@@ -179,8 +191,3 @@ def dry(take: Take, kit: str, num_samples: int, rng: np.random.Generator) -> NDA
 @lru_cache(maxsize=1)
 def _font(kit: str) -> soundfont.SoundFont:
     return soundfont.SoundFont(Path(kit.removeprefix("sf2:")))
-
-
-@lru_cache
-def _tokenizer(name: str) -> Tokenizer:
-    return TOKENIZERS[name]()

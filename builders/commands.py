@@ -15,7 +15,7 @@ from sousa.builders.plan import PRESET_SIZES, Plan, make_plan
 from sousa.builders.progress import Progress
 from sousa.builders.rudiments import RUDIMENTS
 from sousa.builders.schema import CONFIGS, SPLITS
-from sousa.builders.tokens import COLUMNS as TOKEN_COLUMNS
+from sousa.builders.tokens import OWN_TYPES
 from sousa.builders.validate import num_rows, validate
 from sousa.builders.workers import ENGINES
 
@@ -26,7 +26,7 @@ CARD: Final = "sousa.cards.card"
 def _add_build(parser: argparse.ArgumentParser) -> None:
     number: Any = {"type": int, "metavar": "N"}
     sizes = ", ".join(PRESET_SIZES)
-    tokens = ", ".join(TOKEN_COLUMNS)
+    tokens = ", ".join((*OWN_TYPES, "or a class of MidiTok as remi:CONFIG.json"))
     parser.add_argument("out", type=_folder, metavar="OUT", help="a new, empty or unfinished one")
     parser.add_argument("--preset", default="small", help=f"size: {sizes} (default: small)")
     parser.add_argument("--players", **number, help="players, instead of the preset's")

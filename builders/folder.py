@@ -1,5 +1,6 @@
 """A dataset folder, opened for checking: its shards, splits and rows."""
 
+import json
 import re
 from collections.abc import Container
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sousa.builders import midi_schema
 from sousa.builders.features import arrow_schema
-from sousa.builders.schema import CONFIGS, SPLITS, columns
+from sousa.builders.schema import CONFIGS, SPLITS, Column, columns
+from sousa.builders.tokens import stored_columns
 from sousa.builders.view import Rows
 
 SHARD_NAME: Final = re.compile(r"(?P<split>[a-z]+)-(?P<index>\d{5})-of-(?P<count>\d{5})\.parquet")
@@ -161,6 +164,22 @@ class Folder:
         """Names of the token columns, by their tokenizers."""
         return tuple(sorted(path.stem for path in self.root.glob("tokenizers/*.json")))
 
+    @cached_property
+    def is_imported(self) -> bool:
+        """Whether `manifest.json` says that the dataset was imported from MIDI files."""
+        try:
+            content = json.loads((self.root / "manifest.json").read_bytes())
+            return bool(content["plan"]["import"] == midi_schema.KIND)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return False
+
+    def declared(self, config: str) -> tuple[Column, ...]:
+        """Return the columns that a config must have."""
+        tokens = stored_columns(self.root, exact=self.is_imported)
+        if not self.is_imported:
+            return columns(config, tokens)
+        return midi_schema.columns(config, tokens)
+
     def is_whole(self, split: Split) -> bool:
         """Return whether every shard of a split could be opened."""
         return not any(path.startswith(f"{split}-") for path in self.damaged)
@@ -176,7 +195,7 @@ def open_folder(root: Path) -> Folder:
         raise NotADirectoryError(f"expected a folder with a dataset, got {root}")
     folder = Folder(root, {}, {}, [])
     for config in (name for name in CONFIGS if (root / name).is_dir()):
-        declared = arrow_schema(columns(config, folder.token_columns))
+        declared = arrow_schema(folder.declared(config))
         shards: dict[str, list[Shard]] = {}
         for file in sorted((root / config).glob("*.parquet")):
             path = f"{config}/{file.name}"

@@ -6,7 +6,7 @@ bytes, whoever renders which shard.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -22,10 +22,11 @@ from sousa.builders.kits import KITS
 from sousa.builders.labels import SCORE_SETS
 from sousa.builders.players import Player, sample_player
 from sousa.builders.rudiments import RUDIMENTS, Rudiment
-from sousa.builders.schema import CONFIGS, SPLITS
+from sousa.builders.schema import CONFIGS, SPLITS, Column
+from sousa.builders.shards import Shard
 from sousa.builders.soundfont import SoundFont
 from sousa.builders.stage import PRESETS
-from sousa.builders.tokens import COLUMNS as TOKEN_COLUMNS
+from sousa.builders.tokens import Tokenizer, parse_tokenizers, token_column_of, token_columns
 
 MOST_ROWS_PER_SHARD: Final = 256
 """Small enough that little work is lost when a build is killed, and shared well among workers."""
@@ -37,6 +38,9 @@ LIBRARIES: Final = (
 
 SOUNDFONT_LIBRARY: Final = "pyfluidsynth"
 """One more where a SoundFont is played."""
+
+MIDITOK: Final = "miditok"
+"""One more where one of its tokenizers is used."""
 
 SOUNDFONT_PREFIX: Final = "sf2:"
 
@@ -69,21 +73,6 @@ class ClipKey:
     variant: int
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """A run of rows of one split: one Parquet file in each config."""
-
-    split: str
-    index: int
-    count: int
-    rows: int
-
-    @property
-    def name(self) -> str:
-        """File name without suffix, such as `train-00000-of-00004`."""
-        return f"{self.split}-{self.index:05d}-of-{self.count:05d}"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """All options that decide what is in a dataset.
@@ -95,11 +84,12 @@ class Plan:
         rudiments: Slugs, in PAS order.
         seed: Of all chance.
         configs: Which configs are written. Does not change what is in them.
-        tokens: Tokenizers, each a token column.
+        tokens: Tokenizers, each a token column; as `tokens.parse_tokenizers` takes them.
         score_set: Formulas of the scores.
         splits: The three splits, or only `train`.
         kit: A kit for all clips, or `sf2:FILE`; None draws one for each.
         soundfont_sha256: Of the SoundFont's content; filled in.
+        tokenizers: By token column; filled in, so that the files they came from may change.
     """
 
     players: int
@@ -113,6 +103,7 @@ class Plan:
     splits: tuple[str, ...] = SPLITS
     kit: str | None = None
     soundfont_sha256: str | None = None
+    tokenizers: Mapping[str, Tokenizer] = field(default_factory=dict, repr=False, hash=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built, and put what has no order in order."""
@@ -131,8 +122,15 @@ class Plan:
                 f"three splits need {splits.FEWEST_PLAYERS} players, got {self.players}; "
                 "or build one split (--splits train)"
             )
+        self._take_tokenizers()
         self._check_kit()
         self._check_tempos_and_variants()
+
+    def _take_tokenizers(self) -> None:
+        """Load the tokenizers; worker processes get them with the plan."""
+        object.__setattr__(self, "tokenizers", parse_tokenizers(self.tokens))
+        specs = {token_column_of(spec): spec for spec in self.tokens}
+        object.__setattr__(self, "tokens", tuple(specs[column] for column in self.tokenizers))
 
     def _check_kit(self) -> None:
         if self.kit is None or self.kit in KITS:
@@ -166,9 +164,9 @@ class Plan:
         return self.players * len(self.rudiments) * self.tempos * self.variants
 
     @property
-    def token_columns(self) -> tuple[str, ...]:
-        """Names of the token columns."""
-        return tuple(TOKEN_COLUMNS[name] for name in self.tokens)
+    def token_columns(self) -> tuple[Column, ...]:
+        """The token columns, and those that say which rows a lossy one holds exactly."""
+        return token_columns(self.tokenizers)
 
     def player(self, index: int) -> Player:
         """Return one player; players never depend on how many there are."""
@@ -229,15 +227,20 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as the manifest records it: every option and every version."""
-        options = {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
+        options: dict[str, Any] = {
+            each.name: list(value) if isinstance(value, tuple) else value
+            for each in fields(self)
+            for value in [getattr(self, each.name)]
+            if each.name != "tokenizers"
         }
+        options["tokens"] = [each.identity for each in self.tokenizers.values()]
         libraries: tuple[str, ...] = LIBRARIES
         if self.kit is not None:
             options["kit"] = kit_name(self.kit)
         if self.soundfont_sha256 is not None:
             libraries += (SOUNDFONT_LIBRARY,)
+        if any(tokenizer.lossy for tokenizer in self.tokenizers.values()):
+            libraries += (MIDITOK,)
         return options | {"versions": {name: version(name) for name in libraries}}
 
 
@@ -280,5 +283,4 @@ def _player(seed: int, index: int) -> Player:
 _ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
     "rudiments": tuple(RUDIMENTS),
     "configs": CONFIGS,
-    "tokens": tuple(TOKEN_COLUMNS),
 }

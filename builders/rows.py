@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from sousa.builders.features import arrow_schema, arrow_type
-from sousa.builders.schema import Audio, Column, Label, ListOf, Struct
+from sousa.builders.schema import Audio, Column, Label, ListOf, Struct, Value
 from sousa.builders.strokes import NONE
 
 AUDIO_SUFFIX = {44_100: ".flac", 16_000: ".wav"}
@@ -36,6 +36,8 @@ def _array(cells: Sequence[Any], column: Column) -> pa.Array:
         case Label(names):
             ids = [names.index(cell) if isinstance(cell, str) else cell for cell in cells]
             return pa.array(ids, pa.int64())
+        case ListOf(ListOf(Value(dtype))):
+            return _tables(cells, pa.type_for_alias(dtype))
         case ListOf(item):
             return _lists(cells, arrow_type(item), nullable=column.nullable)
         case Struct(fields):
@@ -47,12 +49,28 @@ def _array(cells: Sequence[Any], column: Column) -> pa.Array:
 
 def _lists(cells: Sequence[Any], item: pa.DataType, *, nullable: bool) -> pa.Array:
     """Join arrays of any lengths, in one pass over all rows."""
-    offsets = np.zeros(len(cells) + 1, np.int32)
-    np.cumsum([len(cell) for cell in cells], out=offsets[1:])
-    values = np.concatenate([np.empty(0, np.int8), *cells])
+    filled = [cell for cell in cells if cell is not None]
+    values = np.concatenate([np.empty(0, np.int8), *filled])
     missing = (values == NONE if pa.types.is_integer(item) else np.isnan(values)) & nullable
     flat = pa.array(values.astype(item.to_pandas_dtype()), item, mask=missing)
-    return pa.ListArray.from_arrays(pa.array(offsets), flat)
+    return _nested(cells, flat)
+
+
+def _tables(cells: Sequence[Any], item: pa.DataType) -> pa.Array:
+    """Join lists of arrays: lists of lists."""
+    parts = [part for cell in cells if cell is not None for part in cell]
+    starts = np.cumsum([0, *(len(part) for part in parts)], dtype=np.int32)
+    flat = np.concatenate([np.empty(0, item.to_pandas_dtype()), *parts])
+    return _nested(cells, pa.ListArray.from_arrays(pa.array(starts), pa.array(flat, item)))
+
+
+def _nested(cells: Sequence[Any], items: pa.Array) -> pa.Array:
+    """Return lists of items that lie end to end; where a cell is None, null."""
+    offsets = np.zeros(len(cells) + 1, np.int32)
+    np.cumsum([0 if cell is None else len(cell) for cell in cells], out=offsets[1:])
+    missing = np.array([cell is None for cell in cells], np.bool_)
+    mask = pa.array(missing) if missing.any() else None
+    return pa.ListArray.from_arrays(pa.array(offsets), items, mask=mask)
 
 
 def _audio(rows: Sequence[dict[str, Any]], config: str, suffix: str) -> pa.Array:

@@ -268,9 +268,17 @@ EVENTS: Final = (
 )
 
 
-def token_column(name: str) -> Column:
-    """Return the column of one tokenizer's ids."""
-    return Column(name, ListOf(Value("uint16")), f"ids of `tokenizers/{name}.json`")
+def token_column(name: str, depth: int = 1, *, nullable: bool = False) -> Column:
+    """Return the column of one tokenizer's ids; `depth` is 2 for one of several vocabularies."""
+    type_: Type = Value("uint16")
+    for _ in range(depth):
+        type_ = ListOf(type_)
+    return Column(name, type_, f"ids of `tokenizers/{name}.json`", nullable=nullable)
+
+
+def exact_column(name: str) -> Column:
+    """Return the column that says which rows of a token column hold all of the MIDI file."""
+    return Column(f"{name}_exact", Value("bool"), f"whether `{name}` holds all of `midi`")
 
 
 CONFIGS: Final = ("audio", "audio_16k", "midi_only", "labels_only")
@@ -279,12 +287,12 @@ CONFIG_RATES: Final[Mapping[str, int]] = {"audio": SAMPLE_RATE, "audio_16k": PRE
 """Sample rates of the configs that hold audio."""
 
 
-def columns(config: str, tokens: tuple[str, ...] = ("tokens",)) -> tuple[Column, ...]:
+def columns(config: str, tokens: tuple[str | Column, ...] = ("tokens",)) -> tuple[Column, ...]:
     """Return the columns of one config, in stored order.
 
     Args:
         config: One of `CONFIGS`.
-        tokens: Names of the token columns.
+        tokens: The token columns; a name is that of a plain one.
 
     Raises:
         ValueError: If there is no such config.
@@ -294,7 +302,8 @@ def columns(config: str, tokens: tuple[str, ...] = ("tokens",)) -> tuple[Column,
     scalars = METADATA + SCORE_COLUMNS
     if config == "labels_only":
         return scalars
-    events = scalars + EVENTS + tuple(token_column(name) for name in tokens)
+    of_tokens = (token_column(each) if isinstance(each, str) else each for each in tokens)
+    events = (*scalars, *EVENTS, *of_tokens)
     if config == "midi_only":
         return events
     return (*events, Column("audio", Audio(CONFIG_RATES[config]), "the clip"))

@@ -18,6 +18,21 @@ of a small shard is below 10 MB, and none is above 40 MB."""
 
 
 @dataclass(frozen=True, slots=True)
+class Shard:
+    """A run of rows of one split: one Parquet file in each config."""
+
+    split: str
+    index: int
+    count: int
+    rows: int
+
+    @property
+    def name(self) -> str:
+        """File name without suffix, such as `train-00000-of-00004`."""
+        return f"{self.split}-{self.index:05d}-of-{self.count:05d}"
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """A finished file, as the manifest records it.
 
@@ -66,7 +81,8 @@ class ShardFile:
     """Writes one Parquet file; use it as a context.
 
     Audio is stored as it is: neither compressed nor in dictionaries, which is what `datasets`
-    writes and what the Hub can deduplicate.
+    writes and what the Hub can deduplicate. Tokens are compressed but in no dictionary: with one
+    they take 3 % more than a byte each, without it 3 % less.
     """
 
     def __init__(self, path: Path, schema: pa.Schema, rows: int) -> None:
@@ -74,18 +90,23 @@ class ShardFile:
         self._groups = RowGroups(rows)
         leaves = _leaves(schema)
         plain = [leaf for leaf in leaves if leaf.startswith("audio.")]
+        tokens = tuple(f"{field.name}." for field in schema if _of_ids(field.type))
         self._writer = pq.ParquetWriter(
             path,
             schema,
             compression={leaf: "NONE" if leaf in plain else "ZSTD" for leaf in leaves},
-            use_dictionary=[leaf for leaf in leaves if leaf not in plain],
+            use_dictionary=[leaf for leaf in leaves if not leaf.startswith(("audio.", *tokens))],
             write_page_index=True,
         )
 
     def write(self, table: pa.Table) -> None:
         """Add rows; they are held until a row group is full."""
         for group in self._groups.add(table):
-            self._writer.write_table(group, row_group_size=group.num_rows)
+            self.write_group(group)
+
+    def write_group(self, table: pa.Table) -> None:
+        """Add rows as one row group, at once; for a file that is written either way, not both."""
+        self._writer.write_table(table, row_group_size=table.num_rows)
 
     def __enter__(self) -> Self:
         return self
@@ -102,6 +123,14 @@ class ShardFile:
                 self._writer.close()
             finally:
                 self._writer.is_open = False  # or it would try again when it is collected
+
+
+def _of_ids(type_: pa.DataType) -> bool:
+    """Return whether a column holds lists of ids, or lists of such lists."""
+    inner = type_
+    while pa.types.is_list(inner):
+        inner = inner.value_type
+    return bool(inner != type_ and inner == pa.uint16())
 
 
 def _leaves(schema: pa.Schema) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sousa.builders.check_audio import AUDIO_CHECKS, Verdict, clip_of, judge_pair
 from sousa.builders.check_files import FOLDER_CHECKS, read_manifest
+from sousa.builders.check_import import NEEDED, check_import
 from sousa.builders.check_midi import DERIVED_CHECKS, Context
 from sousa.builders.check_rows import ROW_CHECKS, check_lists, check_values
 from sousa.builders.findings import Report, Tally
@@ -33,7 +34,10 @@ THREADS: Final = 4
 HEARD: Final = ("sample_id", "duration_sec", "strokes", "audio")
 """Columns that the checks of audio need."""
 
-DEAR: Final = ("tokens", "scores")
+IMPORT_CHECKS: Final = {"import": (NEEDED, check_import), "tokens": DERIVED_CHECKS["tokens"]}
+"""Checks of rows that were imported."""
+
+DEAR: Final = ("tokens", "scores", "import")
 """Checks of labels that only a sample goes through, as those of audio."""
 
 CHECKS: Final = (
@@ -44,7 +48,10 @@ CHECKS: Final = (
     *DERIVED_CHECKS,
     *AUDIO_CHECKS,
 )
-"""Names of all checks, in the order of the report."""
+"""Names of all checks of a built dataset, in the order of the report."""
+
+CHECKS_OF_IMPORTED: Final = (*FOLDER_CHECKS, "configs", *GATES, *IMPORT_CHECKS)
+"""Those of an imported one."""
 
 Progress = Callable[[int], None]
 """Is told how many more rows are done; `num_rows` is how many there are."""
@@ -106,7 +113,7 @@ class _Run:
     ) -> None:
         self.folder = folder
         self._pool = pool
-        self.tally = Tally(CHECKS)
+        self.tally = Tally(CHECKS_OF_IMPORTED if folder.is_imported else CHECKS)
         self._sample = sample
         self._progress = progress
         self._unfit: dict[str, set[int]] = {name: set() for name in folder.reference}
@@ -126,11 +133,14 @@ class _Run:
         for group, rows in self._groups(split, _labels(split), every=True):
             fit = self._fit(group, rows, split)
             bad: set[int] = set()
-            for name, (needed, check) in ROW_CHECKS.items():
+            checks, derived_checks = (
+                ({}, IMPORT_CHECKS) if self.folder.is_imported else (ROW_CHECKS, DERIVED_CHECKS)
+            )
+            for name, (needed, check) in checks.items():
                 if all(column in rows for column in needed):
                     bad |= self.tally.add_rows(name, fit, check(fit))
             sound = fit.without(bad)
-            for name, (needed, derived) in DERIVED_CHECKS.items():
+            for name, (needed, derived) in derived_checks.items():
                 sampled = name not in DEAR or self._in_sample(split, group)
                 if sampled and all(column in rows for column in needed):
                     self.tally.add_rows(name, sound, derived(sound, self._context))

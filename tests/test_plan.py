@@ -128,7 +128,7 @@ def test_tempo_tells_nothing_about_the_tier() -> None:
         ({"rudiments": ("flam", "flim")}, "single_stroke_roll.*; got 'flim', did you mean flam"),
         ({"rudiments": ()}, "rudiments must name at least one"),
         ({"configs": ("video",)}, "configs must be of audio, .*got 'video'"),
-        ({"tokens": ("remi",)}, "tokens must be of grid, ms; got 'remi'"),
+        ({"tokens": ("remi",)}, "of MidiTok need a configuration: remi:CONFIG.json, got 'remi'"),
         ({"score_set": "v2"}, "score-set must be of v1, sousa-v0; got 'v2'"),
         ({"splits": ("test",)}, "splits must be train,validation,test or train"),
         ({"kit": "triangle"}, "kit must be of .*got 'triangle'"),

@@ -1,4 +1,4 @@
-"""Tokens lose nothing that they promise to keep."""
+"""Tokens of a snare lose nothing that they promise to keep, and their files are what they were."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sousa.builders.midi import Notes, decode, encode
-from sousa.builders.tokens import TOKENIZERS, load_tokenizer, to_json
+from sousa.builders.schema import HANDS, STROKE_TYPES
+from sousa.builders.tokens import OWN_TYPES, TOKENIZERS, OwnTokenizer, load_tokenizer, to_json
 
 notes = st.builds(
     lambda tick, velocity, tempo_bpm, beats: Notes(
@@ -23,6 +24,13 @@ notes = st.builds(
     st.integers(20, 300),
     st.integers(1, 12),
 )
+SIXTEENTHS = encode(Notes(np.arange(64) * 120 + 3, np.full(64, 90), 120, 4))
+STROKES = {"hand": ["R", "L"], "stroke_type": ["accent", "tap"]}
+
+
+def names_of(tokenizer: OwnTokenizer, ids: np.ndarray) -> str:
+    names = {id_: name for name, id_ in tokenizer.vocab.items()}
+    return " ".join(names[id_] for id_ in ids.tolist())
 
 
 @given(notes)
@@ -32,6 +40,7 @@ def test_grid_tokens_give_the_same_file_back(played: Notes) -> None:
     ids = tokenizer.encode(midi)
     assert tokenizer.decode(ids) == midi
     assert not set(ids.tolist()) & set(tokenizer.special_ids.values())
+    assert tokenizer.illegal_share(ids) == 0
 
 
 @given(notes)
@@ -42,17 +51,56 @@ def test_clock_tokens_are_within_half_a_step_and_half_a_tick(played: Notes) -> N
     assert np.array_equal(again.velocity, played.velocity)
     assert np.all(np.abs(again.onset_ms - played.onset_ms) <= 1 + 0.5 * 500 / 480 + 1e-6)
     assert np.array_equal(tokenizer.encode(tokenizer.decode(ids)), ids)
+    assert tokenizer.illegal_share(ids) == 0
 
 
 def test_two_strokes_are_these_grid_tokens() -> None:
     """At 2/4: tick 0 is bar 0, position 0; tick 1085 = 27 * 40 + 5 is bar 1, position 27 - 24."""
     tokenizer = TOKENIZERS["grid"]()
-    names = {id_: name for name, id_ in tokenizer.vocab.items()}
     ids = tokenizer.encode(encode(Notes(np.array([0, 1085]), np.array([100, 7]), 90, 2)))
-    assert " ".join(names[id_] for id_ in ids.tolist()) == (
+    assert names_of(tokenizer, ids) == (
         "TimeSig_2 Tempo_90 Bar Position_0 Drum_38 Micro_0 Velocity_100 "
         "Bar Position_3 Drum_38 Micro_5 Velocity_7"
     )
+
+
+def test_two_strokes_are_these_tokens_of_hands() -> None:
+    midi = encode(Notes(np.array([0, 1085]), np.array([100, 7]), 90, 2))
+    grid, clock = TOKENIZERS["grid+hands"](), TOKENIZERS["ms+hands"]()
+    assert names_of(grid, grid.encode(midi, STROKES)) == (
+        "TimeSig_2 Tempo_90 Bar Position_0 Drum_38 Micro_0 Velocity_100 Hand_R Stroke_accent "
+        "Bar Position_3 Drum_38 Micro_5 Velocity_7 Hand_L Stroke_tap"
+    )
+    # 1085 / 480 * 60 / 90 s is 1506.9 ms: 753 steps of 2 ms.
+    assert names_of(clock, clock.encode(midi, STROKES)) == (
+        "Shift_0 Drum_38 Velocity_100 Hand_R Stroke_accent "
+        "Shift_500 Shift_253 Drum_38 Velocity_7 Hand_L Stroke_tap"
+    )
+    assert grid.decode(grid.encode(midi, STROKES)) == midi
+    by_id = {
+        "hand": [HANDS.index("R"), HANDS.index("L")],
+        "stroke_type": [STROKE_TYPES.index("accent"), STROKE_TYPES.index("tap")],
+    }
+    assert np.array_equal(grid.encode(midi, by_id), grid.encode(midi, STROKES))
+    assert grid.illegal_share(grid.encode(midi, STROKES)) == 0
+
+
+def test_tokens_of_hands_need_a_stroke_for_each_note() -> None:
+    tokenizer = TOKENIZERS["grid+hands"]()
+    midi = encode(Notes(np.array([0]), np.array([100]), 90, 2))
+    with pytest.raises(ValueError, match="need the strokes of a file, not only its MIDI"):
+        tokenizer.encode(midi)
+    with pytest.raises(ValueError, match="the file has 1 notes, the row 2 strokes"):
+        tokenizer.encode(midi, STROKES)
+    refused, fits = tokenizer.tokenize([midi, midi], [STROKES, {"hand": [0], "stroke_type": [0]}])
+    assert (refused.ids, refused.reason) == (None, "the file has 1 notes, the row 2 strokes")
+    assert fits.exact
+
+
+def test_a_snare_takes_four_tokens_a_note_and_the_clock_three() -> None:
+    """64 sixteenths in four bars of 4/4."""
+    assert len(TOKENIZERS["grid"]().encode(SIXTEENTHS)) == 2 + 4 + 4 * 64
+    assert len(TOKENIZERS["ms"]().encode(SIXTEENTHS)) == 3 * 64
 
 
 def test_special_tokens_are_passed_over_in_decoding() -> None:
@@ -63,32 +111,104 @@ def test_special_tokens_are_passed_over_in_decoding() -> None:
     assert tokenizer.decode(padded) == midi
 
 
-def test_a_fractional_tempo_is_refused() -> None:
+def test_a_fractional_tempo_is_kept_to_the_microsecond() -> None:
+    tokenizer = TOKENIZERS["grid"]()
     midi = encode(Notes(np.array([0]), np.array([64]), 93.7, 4))
-    with pytest.raises(ValueError, match=r"whole tempo in \[20, 300\], got 93\.70"):
-        TOKENIZERS["grid"]().encode(midi)
+    ids = tokenizer.encode(midi)
+    # 60e6 / 93.7 is 640,342 = 0x09c556.
+    assert " Tempo_94 Digit_0 Digit_9 Digit_12 Digit_5 Digit_5 Digit_6 " in names_of(tokenizer, ids)
+    assert tokenizer.decode(ids) == midi
 
 
-def test_half_a_note_is_refused() -> None:
-    with pytest.raises(ValueError, match="TimeSig, Tempo and 4 tokens a note, got 3"):
-        TOKENIZERS["grid"]().decode([10, 20, 30])
+@pytest.mark.parametrize(
+    ("name", "tokens", "message"),
+    [
+        ("grid", "TimeSig_4 Tempo_90 Drum_38", "token 2 must be Position or Bar, got Drum"),
+        ("grid", "TimeSig_4 Tempo_90 Bar Position_0", "token 4 must be Drum or Pitch .* the end"),
+        ("grid", "TimeSig_4 Tempo_90 Position_0 Drum_38", "first Position must come after a Bar"),
+        ("grid", "TimeSig_4 Digit_0 Digit_0 Tempo_90", "no, one or three Digits after it, got 2"),
+        (
+            "grid",
+            "TimeSig_4 Tempo_90 Program_0 Bar Position_0 Program_1",
+            "the header names 0 tracks Program_1",
+        ),
+        ("grid", "TimeSig_4 Tempo_90 Bar Position_0 Drum_38 Micro_-1 Velocity_9", "times must be"),
+        ("ms", "Shift_3 Velocity_9", "token 1 must be Drum or Pitch .*, got Velocity"),
+        ("ms", "Shift_500", "token 1 must be Shift, got the end"),
+    ],
+)
+def test_what_is_no_sequence_is_refused(name: str, tokens: str, message: str) -> None:
+    tokenizer = TOKENIZERS[name]()
+    with pytest.raises(ValueError, match=message):
+        tokenizer.decode([tokenizer.vocab[token] for token in tokens.split()])
 
 
-@pytest.mark.parametrize("name", TOKENIZERS)
+@pytest.mark.parametrize("ids", [[-1], [998], [[1, 2]]])
+def test_ids_of_another_vocabulary_are_refused(ids: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"a list of whole numbers in \[0, 997\]"):
+        TOKENIZERS["grid"]().decode(ids)
+
+
+@pytest.mark.parametrize(("name", "least"), [("grid", 0.6), ("ms", 0.5)])
+def test_shuffled_tokens_break_the_grammar(name: str, least: float) -> None:
+    """Of three or four kinds of token, about one may follow another."""
+    tokenizer = TOKENIZERS[name]()
+    ids = tokenizer.encode(SIXTEENTHS)
+    shares = [
+        tokenizer.illegal_share(np.random.default_rng(seed).permutation(ids)) for seed in range(50)
+    ]
+    assert min(shares) > least
+
+
+def test_a_position_that_goes_back_within_its_bar_is_illegal() -> None:
+    tokenizer = TOKENIZERS["grid"]()
+    stroke = "Position_{} Drum_38 Micro_0 Velocity_9"
+    text = f"TimeSig_4 Tempo_90 Bar {stroke.format(5)} {stroke.format(4)} Bar {stroke.format(0)}"
+    ids = [tokenizer.vocab[token] for token in text.split()]
+    assert tokenizer.illegal_share(ids) == pytest.approx(1 / 15)
+
+
+@pytest.mark.parametrize("name", OWN_TYPES)
 def test_a_tokenizer_survives_its_file(name: str, tmp_path: Path) -> None:
     path = tmp_path / "tokens.json"
     tokenizer = TOKENIZERS[name]()
     path.write_text(to_json(tokenizer))
     loaded = load_tokenizer(path)
+    assert loaded == tokenizer
     assert loaded.vocab == tokenizer.vocab
-    assert set(json.loads(path.read_text())) >= {
-        *("type", "version", "ticks_per_quarter", "vocab", "hash")
-    }
-    assert max(tokenizer.vocab.values()) < 1000
+    content = json.loads(path.read_text())
+    assert set(content) >= {"type", "version", "ticks_per_quarter", "vocab", "hash"}
+    assert content["hash"] == tokenizer.hash
+    spans = content["grammar"]["families"]
+    assert [spans["Drum"][0], spans["Velocity"][1]] == [tokenizer.vocab["Drum_27"], 127]
 
 
-def test_a_changed_file_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["grid", "ms"])
+def test_there_are_fewer_than_a_thousand_ids(name: str) -> None:
+    assert sorted(TOKENIZERS[name]().vocab.values()) == list(range(len(TOKENIZERS[name]().vocab)))
+    assert len(TOKENIZERS[name]().vocab) < 1000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace('"Bar": 4', '"Bar": 5'),
+        lambda text: text.replace('"version": 2', '"version": 1'),
+        lambda text: text.replace('"Position"', '"Place"', 1),
+    ],
+)
+def test_a_changed_file_is_refused(tmp_path: Path, change) -> None:
     path = tmp_path / "tokens.json"
-    path.write_text(to_json(TOKENIZERS["grid"]()).replace('"Bar": 4', '"Bar": 5'))
+    text = to_json(TOKENIZERS["grid"]())
+    path.write_text(change(text))
+    assert path.read_text() != text
     with pytest.raises(ValueError, match="vocabulary or hash"):
+        load_tokenizer(path)
+
+
+@pytest.mark.parametrize("content", ["[]", '{"type": ["grid"]}', '{"type": "words"}'])
+def test_a_file_of_no_tokenizer_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "tokens.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match="type must be one of grid, ms, "):
         load_tokenizer(path)
