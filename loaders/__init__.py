@@ -59,6 +59,25 @@ In reading order, which is the order in which data flows:
     loader      what comes next          -> batches for training
     arguments   what a user says         -> parts of a loader
     create      what a user wants        -> a loader
+
+    token_vocabulary a tokenizer's file  -> ids by families
+    token_values a column of lists       -> ids, and where each row begins
+    token_rules  what a user wants       -> how rows are cut, and accounted for
+    token_cuts   rows                    -> pieces that fit
+    token_packing lengths                -> packs
+    token_sequences pieces               -> sequences, and the tokens of a batch
+    token_labels what was changed        -> labels that follow
+    token_tempo, token_augment: rows     -> rows as they might have been played
+    token_chunks sequences and labels    -> the content of batches
+    token_files  files of MidiTok, Aria  -> datasets
+    token_groups Parquet files           -> rows of tokens, some at a time
+    token_source what the user has       -> rows of tokens
+    token_reading columns                -> sequences with labels
+    token_collate sequences              -> batches
+    token_samples the content of batches -> samples
+    token_arguments what a user says     -> how rows are cut
+    token_dataset what the user has      -> sequences, by index or from a stream
+    token_loader sequences               -> batches for training
 """
 
 from sousa.loaders.collate import collate_fixed_length, collate_variable_length
@@ -76,6 +95,13 @@ from sousa.loaders.labels import (
 from sousa.loaders.loader import Loader
 from sousa.loaders.stats import Stats
 from sousa.loaders.stratified import StratifiedBatchSampler
+from sousa.loaders.token_augment import Augmentation
+from sousa.loaders.token_collate import TokenCollator
+from sousa.loaders.token_dataset import TokenDataset
+from sousa.loaders.token_files import read_aria_jsonl, read_miditok_json
+from sousa.loaders.token_loader import create_token_dataloader
+from sousa.loaders.token_rules import Accounting
+from sousa.loaders.token_vocabulary import Vocabulary
 
 __all__ = [
     "ID_TO_RUDIMENT",
@@ -84,13 +110,21 @@ __all__ = [
     "RUDIMENT_TO_ID",
     "SKILL_TIER_LABELS",
     "SKILL_TIER_TO_ID",
+    "Accounting",
+    "Augmentation",
     "BrokenRow",
     "BrokenRowError",
     "Loader",
     "SOUSADataset",
     "Stats",
     "StratifiedBatchSampler",
+    "TokenCollator",
+    "TokenDataset",
+    "Vocabulary",
     "collate_fixed_length",
     "collate_variable_length",
     "create_dataloader",
+    "create_token_dataloader",
+    "read_aria_jsonl",
+    "read_miditok_json",
 ]

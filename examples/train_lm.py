@@ -1,0 +1,400 @@
+"""Train a small language model on tokens of performances; let it play.
+
+    python examples/train_lm.py pretrain DATA RUN [--steps 2000] [--max-seq-len 512] ...
+    python examples/train_lm.py finetune DATA RUN --from OTHER_RUN
+    python examples/train_lm.py resume RUN
+    python examples/train_lm.py generate RUN OUT.mid
+
+DATA is a folder that `sousa build` or `sousa import midi` wrote, or a Hub id. RUN is where
+checkpoints go; a run that was killed goes on from the last one with the same bits. `accelerate
+launch examples/train_lm.py ...` trains on several devices. Clips are packed, and none attends to
+another.
+"""
+
+import argparse
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sousa.builders.tokens import load_tokenizer
+from sousa.loaders import Loader, TokenDataset, Vocabulary, create_token_dataloader
+
+CHECKPOINTS = 2  # that are kept
+WARM_UP = 0.1  # share of the steps in which the learning rate rises
+DECAY = 0.1  # where it ends, as a share of its height
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is; a checkpoint remembers it and goes on with nothing else."""
+
+    data: str
+    column: str = "tokens"
+    cut: str = "bar"
+    max_seq_len: int = 512
+    batch_size: int = 16
+    steps: int = 2000
+    save_every: int = 200
+    width: int = 128
+    layers: int = 4
+    heads: int = 4
+    dropout: float = 0.1
+    rate: float = 1e-3
+    seed: int = 0
+
+
+class Block(nn.Module):
+    """Attention and a small network, each behind a norm."""
+
+    def __init__(self, own: Settings) -> None:
+        super().__init__()
+        self.heads, self.dropout = own.heads, own.dropout
+        self.norms = nn.ModuleList([nn.LayerNorm(own.width) for _ in range(2)])
+        self.mixed = nn.Linear(own.width, 3 * own.width)
+        self.out = nn.Linear(own.width, own.width)
+        inner = [nn.Linear(own.width, 4 * own.width), nn.GELU()]
+        self.network = nn.Sequential(
+            *inner, nn.Linear(4 * own.width, own.width), nn.Dropout(own.dropout)
+        )
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return `x` `(B, T, width)` with what each place has seen; `mask` tells what it may."""
+        parts = self.mixed(self.norms[0](x)).unflatten(-1, (3, self.heads, -1))
+        query, key, value = (each.transpose(1, 2) for each in parts.unbind(2))
+        dropped = self.dropout if self.training else 0.0
+        seen = functional.scaled_dot_product_attention(query, key, value, mask, dropped)
+        x = x + self.out(seen.transpose(1, 2).flatten(2))
+        return x + self.network(self.norms[1](x))
+
+
+class LanguageModel(nn.Module):
+    """Ids `(B, T)` to scores of what follows each, `(B, T, ids)`."""
+
+    def __init__(self, ids: int, own: Settings) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(ids, own.width)
+        self.places = nn.Embedding(own.max_seq_len, own.width)
+        self.blocks = nn.ModuleList([Block(own) for _ in range(own.layers)])
+        self.norm = nn.LayerNorm(own.width)
+        for embedding in (self.tokens, self.places):
+            nn.init.normal_(embedding.weight, std=0.02)
+
+    def forward(self, ids: Tensor, places: Tensor, documents: Tensor) -> Tensor:
+        """Score what follows; `documents` `(B, T)` are numbers of clips; each sees but itself."""
+        size = ids.shape[1]
+        before = torch.ones(size, size, dtype=torch.bool, device=ids.device).tril()
+        mask = (documents[:, :, None] == documents[:, None, :]) & before
+        x = self.tokens(ids) + self.places(places)
+        for block in self.blocks:
+            x = block(x, mask[:, None])
+        return self.norm(x) @ self.tokens.weight.T
+
+
+class Refused(Exception):
+    """Something that does not fit; its text is one line."""
+
+
+class Run:
+    """A training run in a folder.
+
+    Args:
+        folder: Where its checkpoints are.
+        settings: What it is.
+        start: The checkpoint of another run whose weights it begins with.
+    """
+
+    def __init__(self, folder: Path, settings: Settings, start: Path | None = None) -> None:
+        self.folder, self.settings = folder, settings
+        self.accelerator = Accelerator()
+        set_seed(settings.seed)
+        dataset = self.dataset("train")
+        if dataset.vocabulary is None:
+            raise Refused(f"{settings.data} has no tokenizers/{settings.column}.json")
+        self.vocabulary: Vocabulary = dataset.vocabulary
+        self.loader = self.load(dataset)
+        model = LanguageModel(self.vocabulary.size, settings)
+        if start is not None:
+            model.load_state_dict(weights(start, self.vocabulary, settings))
+        optimizer = torch.optim.AdamW(
+            model.parameters(), settings.rate, betas=(0.9, 0.95), weight_decay=0.1
+        )
+        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.step = 0
+
+    def dataset(self, split: str) -> TokenDataset:
+        """Return the packed clips of a split."""
+        return packed(self.settings, split)
+
+    def load(self, dataset: TokenDataset) -> Loader:
+        """Return this process's batches."""
+        accelerator, own = self.accelerator, self.settings
+        return create_token_dataloader(
+            dataset,
+            own.batch_size,
+            seed=own.seed,
+            rank=accelerator.process_index,
+            world_size=accelerator.num_processes,
+            device=accelerator.device,
+        )
+
+    def loss(self, batch: dict[str, Any]) -> Tensor:
+        """Return the mean loss of a batch."""
+        scores = self.model(batch["input_ids"], batch["position_ids"], batch["document_ids"])
+        return functional.cross_entropy(scores.flatten(0, 1), batch["labels"].flatten())
+
+    def learning_rate(self) -> float:
+        """Return the learning rate of the next step: a rise, then a straight line down."""
+        done = self.step / max(1, self.settings.steps)
+        if done < WARM_UP:
+            return self.settings.rate * (self.step + 1) / max(1, WARM_UP * self.settings.steps)
+        return self.settings.rate * (1 - (1 - DECAY) * (done - WARM_UP) / (1 - WARM_UP))
+
+    def train(self) -> None:
+        """Train from where the run is to its last step."""
+        self.model.train()
+        while self.step < self.settings.steps:
+            for batch in self.loader:
+                for group in self.optimizer.param_groups:
+                    group["lr"] = self.learning_rate()
+                loss = self.loss(batch)
+                self.accelerator.backward(loss)
+                self.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+                self.step += 1
+                last = self.step == self.settings.steps
+                if last or self.step % self.settings.save_every == 0:
+                    self.save(float(loss.detach()))
+                if last:
+                    break
+
+    @torch.no_grad()
+    def validation(self) -> float | None:
+        """Return the mean loss on players never seen, or None where there are none."""
+        try:
+            loader = self.load(self.dataset("validation"))
+        except ValueError:
+            return None
+        self.model.eval()
+        losses = [self.loss(batch) for batch in loader]
+        self.model.train()
+        return float(self.accelerator.reduce(torch.stack(losses).mean(), "mean"))
+
+    def save(self, loss: float) -> None:
+        """Write a checkpoint: it is there as a whole, or not at all."""
+        name = f"step-{self.step:08d}"
+        made, done = self.folder / f".{name}", self.folder / name
+        checked = self.validation()
+        if self.accelerator.is_main_process:
+            shutil.rmtree(made, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
+        self.accelerator.save_state(str(made))
+        if self.accelerator.is_main_process:
+            state = {
+                "settings": asdict(self.settings),
+                "step": self.step,
+                "tokenizer": self.vocabulary.hash,
+                "processes": self.accelerator.num_processes,
+                "place": self.loader.state_dict(),
+            }
+            (made / "run.json").write_text(json.dumps(state, indent=1))
+            (made / "tokenizer.json").write_text(self.vocabulary.text)
+            shutil.rmtree(done, ignore_errors=True)
+            made.replace(done)
+            for old in checkpoints(self.folder)[:-CHECKPOINTS]:
+                shutil.rmtree(old)
+        self.accelerator.wait_for_everyone()
+        shown = "" if checked is None else f"  validation {checked:.3f}"
+        self.accelerator.print(f"step {self.step:6}  loss {loss:.3f}{shown}", flush=True)
+
+    def go_on(self, checkpoint: Path) -> None:
+        """Take up a checkpoint, if it is this run's."""
+        state = json.loads((checkpoint / "run.json").read_text())
+        if state["tokenizer"] != self.vocabulary.hash:
+            raise Refused(
+                f"{checkpoint} was trained on tokens of another tokenizer "
+                f"({state['tokenizer'][:12]}) than {self.settings.data} has now "
+                f"({self.vocabulary.hash[:12]})"
+            )
+        if state["processes"] != self.accelerator.num_processes:
+            raise Refused(
+                f"{checkpoint} is of {state['processes']} processes, and these are "
+                f"{self.accelerator.num_processes}: its bits could not be the same"
+            )
+        self.loader.load_state_dict(state["place"])
+        self.accelerator.load_state(str(checkpoint))
+        self.step = state["step"]
+
+
+def packed(own: Settings, split: str) -> TokenDataset:
+    """Return sequences of whole clips, and of parts of long ones."""
+    size = own.max_seq_len
+    return TokenDataset(
+        own.data, own.column, size, "pack", bos=True, eos=True, cut=own.cut, split=split
+    )
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("step-*") if (path / "run.json").is_file())
+
+
+def latest(folder: Path) -> Path:
+    found = checkpoints(folder)
+    if not found:
+        raise Refused(f"{folder} holds no checkpoint: `pretrain` makes them")
+    return found[-1]
+
+
+def settings_of(checkpoint: Path) -> Settings:
+    return Settings(**json.loads((checkpoint / "run.json").read_text())["settings"])
+
+
+def weights(checkpoint: Path, vocabulary: Vocabulary, settings: Settings) -> dict[str, Tensor]:
+    """Return the weights of a checkpoint, if they fit tokens and model."""
+    from safetensors.torch import load_file
+
+    state = json.loads((checkpoint / "run.json").read_text())
+    if state["tokenizer"] != vocabulary.hash:
+        raise Refused(
+            f"{checkpoint} knows other tokens ({state['tokenizer'][:12]}) than {settings.data} "
+            f"has ({vocabulary.hash[:12]}): tokenize the data with its tokenizer.json"
+        )
+    for name in ("width", "layers", "heads", "max_seq_len"):
+        theirs, ours = state["settings"][name], getattr(settings, name)
+        if theirs != ours:
+            raise Refused(f"{name} is {theirs} in {checkpoint}, not {ours}")
+    return load_file(checkpoint / "model.safetensors")
+
+
+class Sampler:
+    """Draws tokens, but none of a kind that never follows the one before.
+
+    A grid's places come after a bar line, and only rise until the next one.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        names = sorted(vocabulary.families)
+        self.kind = torch.zeros(vocabulary.size, dtype=torch.int64)
+        for number, name in enumerate(names):
+            self.kind[list(vocabulary.families[name].values())] = number
+        self.follows = torch.zeros(len(names), len(names), dtype=torch.bool)
+        self.places = sorted(vocabulary.families.get("Position", {}).values())
+
+    def learn(self, dataset: TokenDataset, sequences: int = 256) -> None:
+        """Note which kinds of tokens follow each other in some sequences."""
+        for index in range(min(sequences, len(dataset))):
+            pair = dataset.pair(index)
+            kinds = self.kind[pair.src[pair.mask]], self.kind[pair.tgt[pair.mask]]
+            self.follows[kinds] = True
+
+    def draw(self, scores: Tensor, ids: list[int], heat: float) -> int:
+        """Return a token to follow some, by scores `(ids,)` and a temperature."""
+        allowed = self.follows[self.kind[ids[-1]]][self.kind]
+        bars = set(self.vocabulary.families.get("Bar", {}).values())
+        for id_ in reversed(ids):
+            if id_ in bars:
+                break
+            if self.places and self.places[0] <= id_ <= self.places[-1]:
+                allowed[self.places[0] : id_] = False
+                break
+        else:
+            if bars:
+                allowed[self.places] = False
+        scores = (scores / heat).masked_fill(~allowed, -torch.inf)
+        return int(torch.multinomial(scores.softmax(-1), 1))
+
+
+@torch.no_grad()
+def generate(checkpoint: Path, out: Path, heat: float, seed: int) -> None:
+    """Let a model play until it ends, or has no more room; write a MIDI file."""
+    own = settings_of(checkpoint)
+    vocabulary = Vocabulary.read(checkpoint / "tokenizer.json")
+    model = LanguageModel(vocabulary.size, own)
+    model.load_state_dict(weights(checkpoint, vocabulary, own))
+    model.eval()
+    torch.manual_seed(seed)
+    sampler = Sampler(vocabulary)
+    sampler.learn(packed(own, "train"))
+    ids, end = [vocabulary.special("BOS")], vocabulary.special("EOS")
+    while len(ids) < own.max_seq_len and ids[-1] != end:
+        places = torch.arange(len(ids))[None]
+        scores = model(torch.tensor([ids]), places, torch.zeros_like(places))[0, -1]
+        ids.append(sampler.draw(scores, ids, heat))
+    starts = vocabulary.mask(vocabulary.starts)
+    while ids[-1] != end and not starts[ids.pop()]:
+        pass  # an event that is not whole
+    body = [id_ for id_ in ids if id_ not in vocabulary.special_ids.values()]
+    out.write_bytes(load_tokenizer(checkpoint / "tokenizer.json").decode(body))
+    print(f"{len(body)} tokens to {out}")
+
+
+def parsed(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("pretrain", "finetune", "resume"):
+        command = commands.add_parser(name)
+        if name != "resume":
+            command.add_argument("data", help="folder or Hub id")
+        command.add_argument("run", type=Path, help="folder of its checkpoints")
+        if name == "finetune":
+            command.add_argument("--from", dest="start", type=Path, required=True, metavar="RUN")
+        for option, default in list(asdict(Settings("")).items())[1:]:
+            flag = "--" + option.replace("_", "-")
+            command.add_argument(flag, type=type(default), help=f"default {default}")
+    playing = commands.add_parser("generate")
+    playing.add_argument("run", type=Path)
+    playing.add_argument("out", type=Path, metavar="OUT.mid")
+    playing.add_argument("--temperature", type=float, default=1.0)
+    playing.add_argument("--seed", type=int, default=0)
+    return parser.parse_args(argv)
+
+
+def begun(args: argparse.Namespace) -> Run:
+    """Return the run that a command means."""
+    given = {name: value for name, value in vars(args).items() if value is not None}
+    chosen = {name: given[name] for name in asdict(Settings("")) if name in given}
+    if args.command == "resume":
+        checkpoint = latest(args.run)
+        own = settings_of(checkpoint)
+        for name, value in chosen.items():
+            if value != getattr(own, name):
+                raise Refused(
+                    f"{name} is {getattr(own, name)} in {checkpoint}, not {value}: leave it out"
+                )
+        run = Run(args.run, own)
+        run.go_on(checkpoint)
+        return run
+    if args.run.exists() and checkpoints(args.run):
+        raise Refused(f"{args.run} holds a run already: resume it, or name another folder")
+    start = None
+    if args.command == "finetune":
+        start = latest(args.start)
+        shape = asdict(settings_of(start))
+        chosen = {k: shape[k] for k in ("width", "layers", "heads", "max_seq_len")} | chosen
+    return Run(args.run, Settings(**chosen), start)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parsed(argv)
+    try:
+        if args.command == "generate":
+            generate(latest(args.run), args.out, args.temperature, args.seed)
+            return
+        run = begun(args)
+        run.folder.mkdir(parents=True, exist_ok=True)
+        run.train()
+    except (Refused, OSError, ValueError) as error:
+        raise SystemExit(f"train_lm: {error}") from None
+
+
+if __name__ == "__main__":
+    main()
