@@ -5,9 +5,10 @@ hear), `markdown`, `tables`, `figures`, `page` and `template.md` (what people re
 (what the Hub reads), `croissant` (what other machines read), `prose` (what people wrote), `card`
 (all of it); `rules` judges the outcome before it is sent.
 
-To the Hub: `listing` (what there is to send), `remote` (what the Hub has), `difference`, `transfer`
-and `upload`, `verify`, `failures` (what went wrong, in a line), `push` (all of it in order);
-`prepared` and `splits` do the same with splits that a user prepared.
+To the Hub: `listing` and `contents` (what there is to send), `remote` (what the Hub has), `edits`
+(what people wrote there), `difference`, `transfer` and `upload`, `verify`, `failures` (what went
+wrong, in a line), `push` (all of it in order); `prepared` and `splits` do the same with splits that
+a user prepared.
 
 `info` tells a folder or a Hub id in one screen. `commands` is the command line.
 """

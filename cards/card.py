@@ -7,12 +7,13 @@ prose in its marked places, and the keys of the YAML that are not counted from t
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from sousa.cards import figures
 from sousa.cards.croissant import croissant
+from sousa.cards.edits import Written
 from sousa.cards.facts import Facts, facts
 from sousa.cards.front_matter import PRETTY_NAME, front_matter, load, split_card
 from sousa.cards.page import citation, page, summary
@@ -35,10 +36,12 @@ class Card:
     Attributes:
         files: Content of each file, by its path in the folder.
         homeless: Names of prose that the page has no place for; it stands at its end.
+        usual: The YAML as it is when nobody has changed it.
     """
 
     files: Mapping[str, bytes]
     homeless: tuple[str, ...] = ()
+    usual: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -73,12 +76,20 @@ def write(folder: str | Path, *, place: str = PLACE, overwrite: bool = False) ->
             stale.unlink()
     for name, content in card.files.items():
         path = root / name
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_bytes(content)
-        partial.replace(path)
+        _replace(path, content)
     if not any((root / "card").iterdir()):
         (root / "card").rmdir()
     return card
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def compose(
@@ -87,6 +98,7 @@ def compose(
     place: str = PLACE,
     configs: Collection[str] | None = None,
     overwrite: bool = False,
+    keep: Written | None = None,
 ) -> Card:
     """Return the card of a dataset folder, without writing it.
 
@@ -95,6 +107,7 @@ def compose(
         place: Its id on the Hub.
         configs: Describe only these; None is all.
         overwrite: Leave out what a README.md holds that has no marks, or broken ones.
+        keep: What people wrote, instead of what README.md holds.
 
     Raises:
         FileExistsError: If README.md was made by somebody else.
@@ -103,7 +116,10 @@ def compose(
         ValueError: If `manifest.json` is no manifest, or marks or YAML of README.md are broken.
     """
     root = Path(folder)
-    by_hand, written = kept(root / README, overwrite=overwrite)
+    if keep is None:
+        by_hand, written = kept(root / README, overwrite=overwrite)
+    else:
+        by_hand, written = dict(keep.yaml), dict(keep.prose)
     found, manifest = facts(root, configs), read_manifest(root)
     plan = manifest.get("plan")
     plan = plan if isinstance(plan, dict) and "players" in plan else {}
@@ -120,7 +136,9 @@ def compose(
         README: f"---\n{yaml}---\n\n{body}",
     }
     heard = {f"card/{clip.name}": clip.content for clip in clips}
-    return Card(heard | {name: text.encode("utf-8") for name, text in files.items()}, homeless)
+    usual_yaml = load(front_matter(found, title=usual, built=bool(plan)))
+    encoded = {name: text.encode("utf-8") for name, text in files.items()}
+    return Card(heard | encoded, homeless, usual_yaml)
 
 
 def kept(readme: Path, *, overwrite: bool) -> tuple[dict[str, Any], dict[str, str]]:
@@ -138,14 +156,17 @@ def kept(readme: Path, *, overwrite: bool) -> tuple[dict[str, Any], dict[str, st
     except ValueError as error:
         if overwrite:
             return {}, {}
-        raise ValueError(f"{readme}: {error}; mend it, or replace it with --overwrite") from error
+        raise ValueError(
+            f"{readme}: {error}; mend it, or replace it with `sousa card "
+            f"{readme.parent} --overwrite`"
+        ) from error
     if found[1] or not body.strip():
         return found
     if overwrite:
         return {}, {}
     raise FileExistsError(
         f"{readme} was not made by `sousa card` (it has no prose marks); move it away, or replace "
-        "it with `sousa card --overwrite`"
+        f"it with `sousa card {readme.parent} --overwrite`"
     )
 
 

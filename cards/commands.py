@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from sousa.cards import card, info, push
+from sousa.cards import card, contents, info, push
 from sousa.cards.remote import MESSAGE, Target, check_names, read_token
 from sousa.cards.transfer import Transfer
 
 
 def _add_card(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, metavar="OUT", help="a dataset's folder")
+    parser.add_argument("out", type=_folder, metavar="OUT", help="a dataset's folder")
     parser.add_argument(
         "--repo", default=card.PLACE, metavar="org/name", help="the dataset's name on the Hub"
     )
@@ -30,7 +30,7 @@ def _card(options: argparse.Namespace) -> int:
 
 
 def _add_push(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, metavar="OUT", help="a dataset's folder")
+    parser.add_argument("out", type=_folder, metavar="OUT", help="a dataset's folder")
     parser.add_argument("repo", metavar="org/name", help="the dataset's name on the Hub")
     parser.add_argument("--configs", type=_names, metavar="A,B", help="only these configs")
     parser.add_argument("--private", action="store_true", help="make a new repository private")
@@ -46,10 +46,12 @@ def _add_push(parser: argparse.ArgumentParser) -> None:
 
 def _push(options: argparse.Namespace) -> int:
     target = _target(options)
-    contents = push.prepare(options.out, target.repo, configs=options.configs, check=options.faults)
+    found = contents.prepare(
+        options.out, target.repo, configs=options.configs, check=options.faults
+    )
     if not options.force:
-        push.refuse(contents, str(options.out), ADVICE)
-    plan = push.compare(contents, target, prune=options.prune, force=options.force)
+        contents.refuse(found, str(options.out), ADVICE)
+    plan = push.compare(found, target, prune=options.prune, force=options.force)
     sys.stdout.writelines(f"{line}\n" for line in plan.lines())
     if options.dry_run:
         return 0
@@ -88,11 +90,28 @@ def _refuse_token(_: str) -> str:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise argparse.ArgumentTypeError(f"names are needed, such as audio,midi_only; got {text!r}")
+    return names
+
+
+def _source(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("a folder or a Hub id is needed, got ''")
+    return text
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("the name of a folder is needed, got ''")
+    return Path(text)
 
 
 def _add_info(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="OUT|org/name", help="a folder, or a Hub id")
+    parser.add_argument(
+        "source", type=_source, metavar="OUT|org/name", help="a folder, or a Hub id"
+    )
     parser.add_argument("--revision", metavar="R", help="branch, tag or commit on the Hub")
     _add_token(parser)
 

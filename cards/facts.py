@@ -24,6 +24,9 @@ SHARD_NAME: Final = re.compile(r"(?P<split>\w+(\.\w+)*)-\d{5}-of-\d{5}\.parquet"
 CONFIG_NAME: Final = re.compile(r"\w[\w. +-]*")
 """What a config's folder may be called: its name stands in code on the page."""
 
+DEFAULT: Final = "default"
+"""The config that `datasets` loads when none is asked for, where there is one of that name."""
+
 ROWS_AT_ONCE: Final = 65_536
 """Rows whose labels are in memory at once."""
 
@@ -134,9 +137,13 @@ def facts(folder: str | Path, configs: Collection[str] | None = None) -> Facts:
 
 
 def _config_names(root: Path) -> list[str]:
-    """Return the names of the folders, those of the schema first, in its order."""
+    """Return the names of the folders, those of the schema first, in its order.
+
+    Before all comes `default`, which `datasets` takes for the default whatever a card says.
+    """
     names = {path.name for path in root.glob("[!.]*") if path.is_dir()}
-    return [n for n in CONFIGS if n in names] + sorted(names - set(CONFIGS))
+    first = [name for name in (DEFAULT, *CONFIGS) if name in names]
+    return first + sorted(names - {*first})
 
 
 def shards(folder: Path) -> dict[str, list[Path]]:

@@ -152,8 +152,18 @@ def _of_reply(error: HfHubHTTPError, repo: str) -> str:
     return _of_status(status, said, repo)
 
 
+def no_rights(repo: str) -> str:
+    """Return the line for a token that may not write to a repository."""
+    return (
+        f"the token may not write to {repo}: ask its owner for the right, propose the change with "
+        "--create-pr, or choose a name of your own"
+    )
+
+
 def _of_status(status: int, said: str, repo: str) -> str:
     """Say what a status means; `said` are the Hub's own words."""
+    if status == 403 and any(words in said for words in ("create_pr", "have the rights")):
+        return no_rights(repo)
     by_status = {
         401: REFUSED_TOKEN,
         403: f"the token may not write to {repo}, or its quota is used up ({said or 'no reason'}); "

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,6 +79,11 @@ def configs_in(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def configs_of(paths: Iterable[str]) -> set[str]:
+    """Return the names of the configs whose shards have these paths."""
+    return {match["config"] for path in paths if (match := SHARD_PATH.fullmatch(path))}
+
+
 def files_in(folder: Path, left_out: Collection[str] = ()) -> dict[str, Path]:
     """Return the files of a dataset by path, but those whose names begin with a dot.
 
@@ -87,17 +92,21 @@ def files_in(folder: Path, left_out: Collection[str] = ()) -> dict[str, Path]:
         left_out: Names of folders that are not wanted.
 
     Raises:
-        OSError: If a link leads out of the folder, or cannot be read.
+        OSError: If a link leads out of the folder or to another folder, or something is no file.
     """
     root, found = folder.resolve(), {}
     for file in sorted(folder.rglob("*")):
         inside = file.relative_to(folder)
-        if file.is_dir() or inside.parts[0] in left_out:
+        if inside.parts[0] in left_out or any(part.startswith(".") for part in inside.parts):
             continue
-        if any(part.startswith(".") for part in inside.parts):
+        if file.is_symlink() and file.is_dir():
+            raise OSError(f"{file} is a link to a folder; replace it with the folder itself")
+        if file.is_dir():
             continue
         if not file.resolve().is_relative_to(root):
             raise OSError(f"{file} is a link that leaves the folder; replace it with the file")
+        if not file.is_file():
+            raise OSError(f"{file} is no file that can be published; remove it")
         found[inside.as_posix()] = file
     return found
 
@@ -118,9 +127,14 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         content = json.loads((folder / MANIFEST).read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
+    return usable(content)
+
+
+def usable(content: Any) -> dict[str, Any] | None:
+    """Return what JSON holds if it is a manifest, which lists shards; None if not."""
     shards = content.get("shards") if isinstance(content, dict) else None
-    usable = isinstance(shards, list) and all(isinstance(each, dict) for each in shards)
-    return content if usable else None
+    is_list = isinstance(shards, list) and all(isinstance(each, dict) for each in shards)
+    return content if is_list else None
 
 
 def narrowed(manifest: dict[str, Any], configs: Collection[str]) -> dict[str, Any]:

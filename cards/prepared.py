@@ -2,9 +2,10 @@
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,10 +24,17 @@ from datasets import (
 from datasets.table import embed_table_storage, table_cast
 
 Split: TypeAlias = Dataset | IterableDataset
+Batch: TypeAlias = dict[str, list[Any]]
 Splits: TypeAlias = DatasetDict | IterableDatasetDict
 
 BATCH_ROWS: Final = 32
 """Rows that are read at a time."""
+
+BATCHES_AHEAD: Final = 32
+"""Batches of a stream that are read to know its features."""
+
+MISFITS: Final = (pa.ArrowException, TypeError, ValueError, KeyError, AttributeError)
+"""What encoding raises at a value of another type than its feature."""
 
 ROW_GROUP_BYTES: Final = 16_000_000
 """A row group is closed at this size."""
@@ -36,6 +44,11 @@ SHARD_BYTES: Final = 400_000_000
 
 NAME: Final = re.compile(r"\w[\w.-]*", re.ASCII)
 SPLIT: Final = re.compile(r"\w+(\.\w+)*", re.ASCII)
+LONGEST_SPLIT: Final = 200
+"""Letters of a split's name; with the rest of a shard's name it must fit a file system."""
+
+ALL: Final = "all"
+"""What `datasets` calls all splits of a config together."""
 
 
 def splits_of(data: Split | Splits) -> dict[str, Split]:
@@ -54,9 +67,11 @@ def splits_of(data: Split | Splits) -> dict[str, Split]:
             "data must be a Dataset, DatasetDict, IterableDataset or IterableDatasetDict, "
             f"got {type(data).__name__}"
         )
-    wrong = [name for name in named if not SPLIT.fullmatch(name)]
+    wrong = [name for name in named if not SPLIT.fullmatch(name) or len(name) > LONGEST_SPLIT]
     if wrong or not named:
         raise ValueError(f"splits must be names such as train, got {wrong or 'no split at all'}")
+    if ALL in named:
+        raise ValueError(f"no split can be named {ALL}, which `datasets` takes for all splits")
     return named
 
 
@@ -74,20 +89,50 @@ def write_config(splits: Mapping[str, Split], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     first: tuple[str, Features] | None = None
     for name, split in splits.items():
-        tables = iter(split.with_format("arrow").iter(BATCH_ROWS))
+        tables, features = _tables(name, split)
         start = next(tables, None)
-        if start is None or start.num_rows == 0:
+        if start is None:
             raise ValueError(f"split {name} has no rows; leave it out")
-        features = split.features or _inferred(name, start)
         if first is not None and features != first[1]:
             raise ValueError(f"split {name} must have the features of {first[0]}, has others")
         first = first or (name, features)
-        _write_split(name, _stored(_chained(start, tables), features), features, folder)
+        _write_split(name, _stored(chain([start], tables), features), features, folder)
 
 
-def _inferred(name: str, table: pa.Table) -> Features:
+def _tables(name: str, split: Split) -> tuple[Iterator[pa.Table], Features]:
+    """Return the rows of a split, some at a time, and its features."""
+    if isinstance(split, Dataset):
+        tables = iter(split.with_format("arrow").iter(BATCH_ROWS))
+        return (table for table in tables if table.num_rows), split.features
+    # As Python values: a stream that was filtered or mapped guesses other Arrow types for each few
+    # rows, where values are null.
+    encoded = split.with_format(None).decode(enable=False) if split.features else split
+    batches = (batch for batch in encoded.with_format(None).iter(BATCH_ROWS) if batch)
+    ahead: list[Batch] = [] if split.features else list(islice(batches, BATCHES_AHEAD))
+    features = split.features or _inferred(name, ahead)
+    return (_table(batch, features) for batch in chain(ahead, batches)), features
+
+
+def _table(batch: Batch, features: Features | None) -> pa.Table:
+    """Return rows as Arrow, as `datasets` encodes them.
+
+    Raises:
+        ValueError: If they are not all of the features, or of one kind.
+    """
+    try:
+        return Dataset.from_dict(batch, features=features).with_format("arrow")[:]
+    except MISFITS as error:
+        raise ValueError(f"a row does not fit the features: {_first_line(error)}") from error
+
+
+def _inferred(name: str, batches: Sequence[Batch]) -> Features:
     """Return the features that rows tell of themselves, where a stream does not know them."""
-    unknown = [field.name for field in table.schema if pa.types.is_null(field.type)]
+    columns = dict.fromkeys(column for batch in batches for column in batch)
+    rows = {c: [value for batch in batches for value in batch.get(c, ())] for c in columns}
+    if not rows:
+        return Features()
+    table = _table(rows, None)
+    unknown = [field.name for field in table.schema if _has_null(field.type)]
     if unknown:
         raise ValueError(
             f"the features of split {name} are not known, and its first rows are null in "
@@ -96,9 +141,13 @@ def _inferred(name: str, table: pa.Table) -> Features:
     return Features.from_arrow_schema(table.schema)
 
 
-def _chained(start: pa.Table, rest: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    yield start
-    yield from rest
+def _has_null(type_: pa.DataType) -> bool:
+    parts = (type_.field(index).type for index in range(type_.num_fields))
+    return pa.types.is_null(type_) or any(map(_has_null, parts))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def _stored(tables: Iterable[pa.Table], features: Features) -> Iterator[pa.Table]:
@@ -112,8 +161,8 @@ def _stored(tables: Iterable[pa.Table], features: Features) -> Iterator[pa.Table
     for table in tables:
         try:
             whole = embed_table_storage(table_cast(table, schema))
-        except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError) as error:
-            raise ValueError(f"a row does not fit the features: {error}") from error
+        except MISFITS as error:
+            raise ValueError(f"a row does not fit the features: {_first_line(error)}") from error
         for name, rate_hz in rates.items():
             whole = _at_rate(whole, name, rate_hz)
         yield whole

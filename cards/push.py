@@ -1,36 +1,24 @@
 """A dataset folder to a repository on the Hub, complete and proved to be so.
 
-    folder -> listing -> difference <- remote
-                             |
-                          upload -> verify
+    folder -> contents -> difference <- remote
+                              |
+                           upload -> verify
 
-`prepare` reads the folder, `compare` asks the Hub, `carry_out` writes to it.
+`contents.prepare` reads the folder, `compare` asks the Hub, `carry_out` writes to it.
 """
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
-from pathlib import Path
 from typing import Final
 
 from huggingface_hub import HfApi
 
-from sousa.cards import card, rules
+from sousa.cards.contents import Contents, with_edits
 from sousa.cards.difference import Difference, difference, lines, strangers, without_older
 from sousa.cards.failures import HubError, patiently, plainly
-from sousa.cards.listing import (
-    MANIFEST,
-    README,
-    LocalFile,
-    configs_in,
-    differences,
-    files_in,
-    measured,
-    narrowed,
-    read_manifest,
-)
+from sousa.cards.listing import LocalFile, configs_of
 from sousa.cards.remote import Remote, Target, files_at, read_remote
 from sousa.cards.tables import size
 from sousa.cards.upload import Progress, upload
@@ -38,21 +26,6 @@ from sousa.cards.verify import missing_or_changed, unlike_rows
 
 SHOWN: Final = 3
 """Faults of a push that are named."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contents:
-    """What a repository shall hold.
-
-    Attributes:
-        files: All files, the card and the manifest among them.
-        findings: What is wrong with them, a line each.
-        covers: Whether a path there would be this dataset's.
-    """
-
-    files: tuple[LocalFile, ...]
-    findings: tuple[str, ...] = ()
-    covers: Callable[[str], bool] = lambda _: True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +60,8 @@ class Plan:
         way = f"a pull request to {branch}" if self.target.create_pr else f"branch {branch}{made}"
         yield f"{self.target.repo}{new}: {way}"
         yield from lines(self.difference, prune=self.prune)
+        if self.target.create_pr and self.is_done:
+            yield f"nothing to propose: branch {branch} is as it shall be"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,73 +87,6 @@ class Pushed:
         )
 
 
-def prepare(
-    folder: str | Path,
-    repo: str,
-    *,
-    configs: Sequence[str] | None = None,
-    check: Callable[[Path], Sequence[str]] = lambda _: (),
-) -> Contents:
-    """Read what a folder has to publish. The card is made anew, for its place on the Hub.
-
-    Args:
-        folder: The dataset's.
-        repo: `org/name`.
-        configs: The configs that are published; all if None.
-        check: Returns what is wrong with a folder besides what its manifest can prove.
-
-    Raises:
-        FileNotFoundError: If the folder holds no dataset.
-        OSError: If a file is damaged, or a link leaves the folder.
-        ValueError: If there is no such config.
-    """
-    root = Path(folder)
-    if not root.is_dir():
-        raise FileNotFoundError(f"expected a folder with a dataset, got {root}")
-    there = configs_in(root)
-    chosen = there if configs is None else tuple(dict.fromkeys(configs))
-    missing = [name for name in chosen if name not in there]
-    if missing or not chosen:
-        allowed = ", ".join(there) or "none"
-        raise ValueError(
-            f"configs must be of those in {root} ({allowed}); got {', '.join(missing) or 'none'}"
-        )
-    page = card.compose(root, place=repo, configs=chosen)
-    files: dict[str, Path | bytes] = {
-        path: file
-        for path, file in files_in(root, set(there) - set(chosen)).items()
-        if not card.is_ours(path)
-    }
-    files |= page.files
-    manifest = read_manifest(root)
-    if manifest is not None and set(chosen) != set(there):
-        manifest = narrowed(manifest, chosen)
-        files[MANIFEST] = json.dumps(manifest, indent=1).encode() + b"\n"
-    found = measured(files)
-    findings = [*differences(found, manifest), *check(root), *_of_repository(found, repo)]
-    findings += [f"{README}: {line}" for line in rules.check(page.text, listed=files.keys())]
-    return Contents(files=found, findings=tuple(findings))
-
-
-def _of_repository(files: Sequence[LocalFile], repo: str) -> Iterator[str]:
-    """Yield what would keep people from loading the repository."""
-    script = repo.split("/")[1] + ".py"
-    if any(file.path == script for file in files):
-        yield f"{script}: `load_dataset` takes it for a loading script and refuses the dataset"
-
-
-def refuse(contents: Contents, what: str, advice: str) -> None:
-    """Refuse contents with faults, in one line.
-
-    Raises:
-        ValueError: If there are any.
-    """
-    found = contents.findings
-    if found:
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise ValueError(f"{what} is not fit to be published: {found[0]}{more}; {advice}")
-
-
 def compare(
     contents: Contents, target: Target, *, prune: bool = False, force: bool = False
 ) -> Plan:
@@ -190,13 +98,42 @@ def compare(
     api = HfApi(token=target.token)
     with plainly(target.repo, target.token):
         remote = read_remote(api, target)
-    other = strangers(remote.files)
-    if other and not force:
+    if not force:
+        refuse_strangers(contents.files, target, remote, "push into it with --force")
+    if contents.is_part and not prune:
+        _refuse_part(contents.files, target, remote)
+    return plan_for(with_edits(contents, target, remote, force=force), target, remote, prune=prune)
+
+
+def refuse_strangers(
+    files: Sequence[LocalFile], target: Target, remote: Remote, advice: str
+) -> None:
+    """Refuse to write to a repository that holds another dataset.
+
+    Raises:
+        HubError: If it does.
+    """
+    same = {file.path for file in difference(files, remote.files).same}
+    other = strangers(remote.files, remote.contents, same)
+    if other:
         raise HubError(
             f"{target.repo} holds something else ({len(other)} files, such as {other[0]}); "
-            "choose another name, or push into it with --force"
+            f"choose another name, or {advice}"
         )
-    return plan_for(contents, target, remote, prune=prune)
+
+
+def _refuse_part(files: Sequence[LocalFile], target: Target, remote: Remote) -> None:
+    """Refuse some configs beside others, which the card would not describe any more.
+
+    Raises:
+        HubError: If there are others.
+    """
+    others = sorted(configs_of(remote.files) - configs_of(file.path for file in files))
+    if others:
+        raise HubError(
+            f"{target.repo} has other configs, too ({', '.join(others)}), which the card would not "
+            "describe any more; push them with the others, or give --prune to remove them"
+        )
 
 
 def plan_for(contents: Contents, target: Target, remote: Remote, *, prune: bool) -> Plan:

@@ -10,7 +10,8 @@ from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
 
-from sousa.cards.failures import NO_TOKEN, HubError, patiently
+from sousa.cards.failures import NO_TOKEN, HubError, no_rights, patiently
+from sousa.cards.listing import MANIFEST, README
 
 MAIN: Final = "main"
 
@@ -20,6 +21,9 @@ NAME: Final = re.compile(r"(?!.*(--|\.\.))(?!.*\.git$)[A-Za-z0-9_]([\w.-]*\w)?",
 """What the Hub allows before and after the slash, and `huggingface_hub` checks."""
 
 MOST_LETTERS: Final = 96
+
+WRITERS: Final = ("admin", "write", "contributor")
+"""Roles in an organization that may write; contributors to what they made themselves."""
 
 MESSAGE: Final = "Push a dataset with sousa"
 """Of commits, unless another is given."""
@@ -59,6 +63,8 @@ class Target:
             ValueError: If one of them is not allowed.
         """
         check_names(self.repo, self.revision, self.tag)
+        if self.token is not None and not _is_token(self.token):
+            raise ValueError("the token must be one word of ASCII letters, is something else")
 
 
 def check_names(repo: str, revision: str, tag: str | None = None) -> None:
@@ -74,7 +80,9 @@ def check_names(repo: str, revision: str, tag: str | None = None) -> None:
             f"between them, at most {MOST_LETTERS} in all; got {repo!r}"
         )
     for what, ref in (("revision", revision), ("tag", tag)):
-        if ref is not None and not REF.fullmatch(ref):
+        if ref is None or (what == "revision" and PULL_REQUEST.fullmatch(ref)):
+            continue
+        if not REF.fullmatch(ref) or ref == "HEAD" or ref.startswith("refs/"):
             raise ValueError(f"{what} must be a name such as v1.0, got {ref!r}")
     if COMMIT.fullmatch(revision):
         raise ValueError(f"revision must be a branch to write to, got the commit {revision}")
@@ -107,12 +115,14 @@ class Remote:
         files: By path, at that commit.
         has_revision: Whether the revision is there.
         tags: Commits of the tags, by name.
+        contents: Of the card and the manifest, by path; those that are there.
     """
 
     commit: str | None = None
     files: Mapping[str, RemoteFile] = field(default_factory=dict)
     has_revision: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
+    contents: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def read_token(file: Path | None) -> str:
@@ -127,6 +137,8 @@ def read_token(file: Path | None) -> str:
         token = get_token()
         if token is None:
             raise HubError(NO_TOKEN)
+        if not _is_token(token):
+            raise ValueError("the token in HF_TOKEN must be one word of ASCII letters")
         return token
     try:
         token = file.read_text(encoding="ascii").strip()
@@ -134,19 +146,24 @@ def read_token(file: Path | None) -> str:
         token = ""
     except FileNotFoundError:  # whose name may be the token itself: not shown
         raise ValueError("the file of the token is not there; give the path of one") from None
-    if not token or len(token.split()) != 1 or not token.isprintable():
+    if not _is_token(token):
         raise ValueError(f"{file} must hold one token and nothing else")
     return token
+
+
+def _is_token(text: str) -> bool:
+    return text.isascii() and text.isprintable() and len(text.split()) == 1
 
 
 def read_remote(api: HfApi, target: Target) -> Remote:
     """Read what the Hub has, with a token that it takes.
 
     Raises:
-        HubError: If the token only reads, or what shall be private is public.
+        HubError: If the token cannot write there, what shall be private is public, or a name is
+            taken by a branch or tag of the other kind.
         Exception: What the client raises.
     """
-    _check_role(patiently(api.whoami))
+    check_rights(patiently(api.whoami), target)
     try:
         refs = patiently(lambda: api.list_repo_refs(target.repo, repo_type="dataset"))
     except RepositoryNotFoundError:
@@ -155,19 +172,40 @@ def read_remote(api: HfApi, target: Target) -> Remote:
         return Remote()
     if target.private and not _is_private(api, target.repo):
         raise HubError(
-            f"{target.repo} is there already, and public: --private is for new repositories; "
+            f"{target.repo} is there already, and public: only a new one can be made private; "
             "make it private in its settings, or choose another name"
         )
     heads = {branch.name: branch.target_commit for branch in refs.branches}
+    tags = {tag.name: tag.target_commit for tag in refs.tags}
+    if target.tag in heads:
+        raise HubError(f"{target.repo} has a branch {target.tag}; choose another name for the tag")
+    if target.revision in tags.keys() - heads.keys():
+        raise HubError(
+            f"{target.revision} is a tag of {target.repo}, which cannot be written to; "
+            "give a branch as the revision"
+        )
     asked = PULL_REQUEST.fullmatch(target.revision)
     start = head(api, target.repo, target.revision) if asked else None
     commit = start or heads.get(target.revision) or heads[MAIN]
+    files = files_at(api, target.repo, commit)
     return Remote(
         commit=commit,
-        files=files_at(api, target.repo, commit),
+        files=files,
         has_revision=start is not None or target.revision in heads,
-        tags={tag.name: tag.target_commit for tag in refs.tags},
+        tags=tags,
+        contents={
+            path: _content(api, target.repo, commit, path)
+            for path in (README, MANIFEST)
+            if path in files
+        },
     )
+
+
+def _content(api: HfApi, repo: str, commit: str, path: str) -> bytes:
+    fetched = patiently(
+        lambda: api.hf_hub_download(repo, path, repo_type="dataset", revision=commit)
+    )
+    return Path(fetched).read_bytes()
 
 
 def files_at(api: HfApi, repo: str, commit: str) -> dict[str, RemoteFile]:
@@ -194,14 +232,23 @@ def _is_private(api: HfApi, repo: str) -> bool:
     return bool(patiently(lambda: api.repo_info(repo, repo_type="dataset")).private)
 
 
-def _check_role(account: dict[str, Any]) -> None:
-    """Refuse a token that says of itself that it only reads; the rest is the Hub's to tell.
+def check_rights(account: Mapping[str, Any], target: Target) -> None:
+    """Refuse a token that cannot write, as far as it tells of itself; the rest is the Hub's to say.
 
     Raises:
-        HubError: If it does.
+        HubError: If it cannot.
     """
-    if account.get("auth", {}).get("accessToken", {}).get("role") == "read":
+    token = (account.get("auth") or {}).get("accessToken") or {}
+    if token.get("role") == "read":
         raise HubError(
             "the token can only read; make one that can write, at "
             "https://huggingface.co/settings/tokens"
         )
+    owner = target.repo.partition("/")[0]
+    roles = {org.get("name"): org.get("roleInOrg") for org in account.get("orgs") or ()}
+    if target.create_pr or PULL_REQUEST.fullmatch(target.revision) or owner == account.get("name"):
+        return
+    # What a fine-grained token may see of the organizations is not known.
+    unknown = "orgs" not in account or token.get("role") == "fineGrained"
+    if (owner not in roles and not unknown) or roles.get(owner) not in (None, *WRITERS):
+        raise HubError(no_rights(target.repo))

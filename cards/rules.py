@@ -18,6 +18,7 @@ from typing import Any, Final
 from datasets.info import DatasetInfosDict
 from huggingface_hub import DatasetCardData
 
+from sousa.cards.facts import DEFAULT
 from sousa.cards.front_matter import LARGEST, SIZE_BOUNDS, load, split_card
 
 LISTED: Final[Mapping[str, list[str]]] = json.loads(
@@ -46,6 +47,9 @@ CONFIG_NAME_REFUSES: Final = re.compile(r'[<>:/\\|?*"\x00-\x1f]')
 
 LONGEST_NAME: Final = 200
 """Characters of a name that becomes a folder; file systems end at 255 bytes."""
+
+ALL: Final = "all"
+"""No split may have this name: `datasets` means all splits by it."""
 
 Findings = Iterator[str]
 
@@ -108,8 +112,8 @@ def _check_configs(content: Mapping[str, Any]) -> Findings:
         return
     names = [entry.get("config_name") for entry in configs]
     yield from _config_names(names)
-    defaults = [e.get("config_name") for e in configs if e.get("default") is True]
-    if len(defaults) > 1 or (len(configs) > 1 and not defaults and "default" not in names):
+    defaults = [e for e in configs if e.get("default") is True or e.get("config_name") == DEFAULT]
+    if len(defaults) > 1 or (len(configs) > 1 and not defaults):
         yield f"one config must be the default; {len(defaults)} of {len(configs)} are"
     for entry in configs:
         for problem in _data_files(entry):
@@ -136,6 +140,8 @@ def _data_files(entry: Mapping[str, Any]) -> Findings:
         split = item.get("split") if isinstance(item, dict) else None
         if not isinstance(split, str) or not SPLIT_NAME.fullmatch(split):
             yield f"a split must be named by letters, digits, _ and dots, is {split!r}"
+        elif split == ALL or len(split) > LONGEST_NAME:
+            yield f"a split must have another name, of up to {LONGEST_NAME} letters: {split!r:.60}"
         for pattern in _patterns(item):
             inside = PurePosixPath(str(pattern))
             if not isinstance(pattern, str) or inside.is_absolute() or ".." in inside.parts:

@@ -4,63 +4,51 @@ import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, TypedDict, Unpack
+from typing import Any, Final
 
 import pyarrow.parquet as pq
 from datasets import is_progress_bar_enabled
-from huggingface_hub import HfApi, hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError
+from huggingface_hub import HfApi
 
 from sousa.cards import card, rules
+from sousa.cards.contents import Contents, refuse
+from sousa.cards.edits import written
+from sousa.cards.facts import DEFAULT
 from sousa.cards.failures import plainly
 from sousa.cards.front_matter import dump, load, split_card
-from sousa.cards.listing import MANIFEST, README, LocalFile, files_in, measured
+from sousa.cards.listing import MANIFEST, README, LocalFile, configs_of, files_in, measured, usable
 from sousa.cards.prepared import NAME, Split, Splits, splits_of, write_config
-from sousa.cards.push import Contents, Plan, Pushed, carry_out, plan_for, refuse
+from sousa.cards.push import Plan, Pushed, carry_out, plan_for, refuse_strangers
 from sousa.cards.remote import MAIN, MESSAGE, Remote, Target, read_remote, read_token
 from sousa.cards.transfer import Transfer
 
-TAKEN: Final = ("card", "tokenizers")
-"""Folders of a dataset that are no configs."""
+TAKEN: Final = ("card", "tokenizers", MANIFEST, README, card.CROISSANT)
+"""Folders and files of a dataset that are no configs."""
 
 LISTS: Final = ("configs", "dataset_info")
 """Keys of a card's YAML that have one entry for each config."""
 
 
-class Options(TypedDict, total=False):
-    """Further options of `push_splits`.
-
-    Attributes:
-        private: Make a new repository private.
-        revision: Branch, made if it is not there; None is the main one.
-        create_pr: Open a pull request instead of writing to the branch.
-        tag: Name for the pushed commit, once it is verified.
-        message: Of the commit.
-        token: Of the Hub; None takes what `huggingface_hub` finds.
-    """
-
-    private: bool
-    revision: str | None
-    create_pr: bool
-    tag: str | None
-    message: str
-    token: str | None
-
-
-def push_splits(
+def push_splits(  # noqa: PLR0913 - each is one option of a push
     data: Split | Splits,
     repo: str,
     *,
     config: str = "default",
     prune: bool = False,
-    **options: Unpack[Options],
+    force: bool = False,
+    private: bool = False,
+    revision: str | None = None,
+    create_pr: bool = False,
+    tag: str | None = None,
+    message: str = MESSAGE,
+    token: str | None = None,
 ) -> Pushed:
     """Publish prepared splits as one config of a dataset, and prove that they arrived.
 
     The rows are written as they are now, filtered, sorted, resampled or with columns added, to
     shards in the layout of a built dataset: media as encoded bytes, features as declared. Audio
     that is stored at another rate than its feature declares is resampled. Other configs of the
-    repository, and their part of the card, stay as they are.
+    repository, what people wrote into its card, and other files stay as they are.
 
     Rows pass through a temporary folder, which needs as much room as they take on the Hub; in
     memory are a few row groups. An interrupted push goes on when it is called again.
@@ -70,33 +58,43 @@ def push_splits(
         repo: `org/name`; made when it is not there.
         config: Name of the config.
         prune: Remove shards of the config that are left over from an older push.
-        **options: See `Options`.
+        force: Push into a repository that holds something else; its page and files stay.
+        private: Make a new repository private.
+        revision: Branch, made if it is not there; None is the main one.
+        create_pr: Open a pull request instead of writing to the branch.
+        tag: Name for the pushed commit, once it is verified.
+        message: Of the commit.
+        token: Of the Hub; None takes what `huggingface_hub` finds.
 
     Returns:
         The commit that was verified.
 
     Raises:
-        HubError: If the Hub refuses, or the connection is lost.
+        HubError: If the Hub refuses, the connection is lost, or the repository holds something
+            else.
         TypeError: If `data` is nothing of `datasets`.
         ValueError: If a name is not allowed, a split is empty, or splits differ in features.
     """
-    if not NAME.fullmatch(config) or config in TAKEN:
-        raise ValueError(f"config must be a name such as default, got {config!r}")
+    if not NAME.fullmatch(config) or config in TAKEN or len(config) > rules.LONGEST_NAME:
+        raise ValueError(f"config must be a name such as default, got {config!r:.60}")
     splits = splits_of(data)
     target = Target(
         repo=repo,
-        private=options.get("private", False),
-        revision=options.get("revision") or MAIN,
-        create_pr=options.get("create_pr", False),
-        tag=options.get("tag"),
-        message=options.get("message", MESSAGE),
-        token=options.get("token") or read_token(None),
+        private=private,
+        revision=revision or MAIN,
+        create_pr=create_pr,
+        tag=tag,
+        message=message,
+        token=token or read_token(None),
     )
     with tempfile.TemporaryDirectory(prefix="sousa-push-") as scratch:
         folder = Path(scratch)
         with plainly(repo, target.token):
             remote = read_remote(HfApi(token=target.token), target)
         write_config(splits, folder / config)
+        if not force:
+            shards = measured(dict(files_in(folder)))
+            refuse_strangers(shards, target, remote, "push beside it with force=True")
         plan = _plan(folder, config, target, remote, prune=prune)
         refuse(plan.contents, f"config {config}", "mend the card of the repository")
         if not is_progress_bar_enabled():
@@ -108,13 +106,8 @@ def push_splits(
 def _plan(folder: Path, config: str, target: Target, remote: Remote, *, prune: bool) -> Plan:
     """Return what to do to have a config, and a card that tells of it, in a repository."""
     shards = measured(dict(files_in(folder)))
-    with plainly(target.repo, target.token):
-        there = {name: _content(target, remote, name) for name in (README, MANIFEST)}
-    described = dict(card.compose(folder, place=target.repo).files)
-    if there[README] is not None:
-        described = _joined(described, there[README].decode("utf-8"), config)
-    if there[MANIFEST] is not None:
-        described[MANIFEST] = _recorded(there[MANIFEST], shards, config)
+    described = _described(folder, config, target, remote)
+    described[MANIFEST] = _recorded(remote.contents.get(MANIFEST, b""), shards, config)
     text = described[README].decode("utf-8")
     files = (*shards, *measured(dict(described)))
     listed = {file.path for file in files} | remote.files.keys()
@@ -126,37 +119,37 @@ def _plan(folder: Path, config: str, target: Target, remote: Remote, *, prune: b
     return plan_for(contents, target, remote, prune=prune)
 
 
-def _content(target: Target, remote: Remote, name: str) -> bytes | None:
-    """Return a small file of a repository; None if it is not there."""
-    if name not in remote.files:
-        return None
-    try:
-        path = hf_hub_download(
-            target.repo, name, repo_type="dataset", revision=remote.commit, token=target.token
-        )
-    except EntryNotFoundError:
-        return None
-    return Path(path).read_bytes()
-
-
-def _joined(described: Mapping[str, bytes], old: str, config: str) -> dict[str, bytes]:
-    """Return what describes a config beside others: their page, and the YAML of all.
+def _described(folder: Path, config: str, target: Target, remote: Remote) -> dict[str, bytes]:
+    """Return the files of a card: anew where the config is alone, else with the page that is there.
 
     Raises:
-        ValueError: If the YAML of the page that is there cannot be read.
+        ValueError: If the card that is there cannot be read.
     """
+    old = remote.contents.get(README, b"").decode("utf-8")
+    there = written(old)
+    alone = there.is_ours and not configs_of(remote.files) - {config}
+    made = card.compose(folder, place=target.repo, keep=there if alone else None)
+    return dict(made.files) if alone else _joined(made.text, old, config)
+
+
+def _joined(described: str, old: str, config: str) -> dict[str, bytes]:
+    """Return a card that tells of a config beside others: their page, and the YAML of all."""
     old_yaml, page = split_card(old)
-    kept = load(old_yaml)
-    others = {key: _entries(kept, key, config) for key in LISTS}
-    if not others["configs"]:
-        return dict(described)
-    new = load(split_card(described[README].decode("utf-8"))[0])
+    kept, new = load(old_yaml), load(split_card(described)[0])
     for key in LISTS:
-        added = [entry for entry in _listed(new, key) if entry.get("config_name") == config]
-        if any(entry.get("default") for entry in others[key]):
-            added = [{k: v for k, v in entry.items() if k != "default"} for entry in added]
-        kept[key] = [*others[key], *added]
-    return {README: f"---\n{dump(kept)}---\n{page}".encode()}
+        others = _entries(kept, key, config)
+        added = [entry for entry in _listed(new, key) if entry["config_name"] == config]
+        # One may be the default; `datasets` takes the name alone for that, too.
+        if config == DEFAULT:
+            others = [_no_default(entry) for entry in others]
+        elif any(e.get("default") or e["config_name"] == DEFAULT for e in others):
+            added = [_no_default(entry) for entry in added]
+        kept[key] = [*others, *added]
+    return {README: f"---\n{dump({**new, **kept})}---\n{page}".encode()}
+
+
+def _no_default(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key != "default"}
 
 
 def _entries(content: Mapping[str, Any], key: str, config: str) -> list[dict[str, Any]]:
@@ -172,9 +165,10 @@ def _listed(content: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
 
 def _recorded(manifest: bytes, shards: tuple[LocalFile, ...], config: str) -> bytes:
     """Return a manifest that records the shards of a config as they are now."""
-    content = json.loads(manifest)
-    if not isinstance(content, dict) or not isinstance(content.get("shards"), list):
-        return manifest
+    try:
+        content = usable(json.loads(manifest)) or {"shards": []}
+    except (ValueError, RecursionError):
+        content = {"shards": []}
     others = [s for s in content["shards"] if not str(s.get("path")).startswith(f"{config}/")]
     new = [
         {

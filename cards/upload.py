@@ -3,7 +3,8 @@
 Contents go first, in small batches that nobody sees; then one commit makes all of them visible at
 once. So a repository is never half pushed, and contents that arrived are not sent again when a
 killed push is run anew: LFS storage knows them by their sha256, Xet storage by their chunks. Only
-what does not fit in one commit takes several, in the last of which the card and the manifest come.
+what does not fit in one commit takes several, in the last of which the card and the manifest come;
+the first has the card that is there, narrowed to the shards that are, so that no row is read twice.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,17 +21,17 @@ from huggingface_hub.utils.tqdm import (
     enable_progress_bars,
 )
 
-from sousa.cards.difference import Difference
+from sousa.cards.difference import Difference, of_now
 from sousa.cards.failures import HubError, may_pass, patiently
-from sousa.cards.listing import LocalFile
+from sousa.cards.listing import README, LocalFile
 from sousa.cards.remote import MAIN, Remote, RemoteFile, Target, files_at, head
 
 BATCH_FILES: Final = 8
-BATCH_BYTES: Final = 128_000_000
+BATCH_BYTES: Final = 32_000_000
 """What is sent at a time, at most; one file may be larger. What a kill can lose."""
 
-COMMIT_FILES: Final = 250
-"""Files of a commit; the number that `huggingface_hub` begins with when it uploads folders."""
+COMMIT_FILES: Final = 1000
+"""Files of a commit; the largest number that `huggingface_hub` tries when it uploads folders."""
 
 CONFLICT: Final = (409, 412)
 """The branch has moved on, or is just being written to."""
@@ -67,7 +68,12 @@ def upload(
             _require_unchanged([files[index] for index in batch])
             progress(sum(files[index].size for index in batch))
         operations: list[Operation] = [*additions, *(removals if prune else [])]
-        return _commit_all(api, target, commit, operations, sum(file.is_shard for file in files))
+        num_shards = sum(file.is_shard for file in files)
+        if num_shards and len(operations) > COMMIT_FILES and README in remote.contents:
+            card = remote.contents[README].decode("utf-8", "replace")
+            now = LocalFile.of(README, of_now(card, remote.files).encode("utf-8"))
+            operations, num_shards = [_addition(now), *operations], num_shards + 1
+        return _commit_all(api, target, commit, operations, num_shards)
 
 
 def _new_repository(api: HfApi, target: Target) -> str:

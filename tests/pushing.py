@@ -18,7 +18,8 @@ from hub_store import Account, StoredFile
 
 from sousa.builders import cli
 from sousa.cards import card, failures, upload
-from sousa.cards.push import carry_out, compare, prepare
+from sousa.cards.contents import prepare
+from sousa.cards.push import carry_out, compare
 from sousa.cards.remote import Target
 
 REPO = "org/drums"

@@ -102,6 +102,14 @@ def test_a_manifest_that_is_no_object_is_refused(partial: Path):
         card.write(partial)
 
 
+def test_a_card_that_cannot_be_written_names_its_file_and_leaves_nothing(partial: Path):
+    (partial / "croissant.json").unlink()
+    (partial / "croissant.json").mkdir()
+    with pytest.raises(OSError, match=r"croissant.json cannot be written: Is a directory"):
+        card.write(partial)
+    assert list(partial.rglob("*.partial")) == []
+
+
 @pytest.mark.parametrize("config", [None, *CONFIGS])
 def test_plain_load_dataset_reads_the_folder(built: Path, tmp_path: Path, config: str | None):
     """With the card's features, and counts that `datasets` verifies."""

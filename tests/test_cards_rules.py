@@ -73,6 +73,12 @@ def test_a_good_card_has_no_findings():
         ({"configs": GOOD["configs"] * 2}, "config_name 'audio' occurs 2 times"),
         ({"configs": [c | {"default": True} for c in GOOD["configs"]]}, "2 of 2 are"),
         ({"configs": [c | {"default": False} for c in GOOD["configs"]]}, "0 of 2 are"),
+        (
+            {"configs": [GOOD["configs"][0], GOOD["configs"][1] | {"config_name": "default"}]},
+            "2 of 2 are",
+        ),
+        (files("audio/train-*", split="all"), "a split must have another name"),
+        (files("audio/train-*", split="a" * 201), "a split must have another name"),
         (config(config_name="a/b"), "config_name must do without"),
         (config(config_name="a" * 300), "config_name must be text of at most 200"),
         (config(config_name=16), "config_name must be text of at most 200"),

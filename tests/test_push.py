@@ -1,7 +1,9 @@
 """A push is complete and proved to be so, or says in one line why not."""
 
 import json
+import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import damage
@@ -12,14 +14,16 @@ import yaml
 from datasets import load_dataset
 from hub import Hub
 from hub_client import PLAIN_UPLOADS_WARN, without_xet
+from hub_faults import QUOTA, Fault
 from huggingface_hub import snapshot_download
 from pushing import REPO, killed, push, pushed_to, sent, small, stored
 
 from sousa.builders import cli
 from sousa.cards import upload
+from sousa.cards.contents import prepare
 from sousa.cards.failures import HubError
 from sousa.cards.listing import files_in, measured
-from sousa.cards.push import carry_out, compare, prepare
+from sousa.cards.push import carry_out, compare
 from sousa.cards.remote import Target
 
 pytestmark = PLAIN_UPLOADS_WARN
@@ -144,6 +148,23 @@ def test_what_takes_several_commits_has_its_card_in_the_last(
     assert all(len(commit.title) > 0 for commit in commits)
 
 
+def test_a_push_that_stops_between_its_commits_doubles_no_rows(
+    hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The first commit makes the card that is there mean only the shards that were."""
+    assert push(folder) == 0
+    before = load_dataset(REPO, "labels_only", split="train")["sample_id"][:]
+    reshard(folder)
+    monkeypatch.setattr(upload, "COMMIT_FILES", 2)
+    hub.inject(Fault(QUOTA, path="/commit/", after=1, times=None))
+    assert push(folder) == 1
+    assert len([path for path in stored(hub) if "/train-" in path]) == 2
+    assert load_dataset(REPO, "labels_only", split="train")["sample_id"][:] == before
+    hub.heal()
+    assert push(folder) == 0
+    assert load_dataset(REPO, "labels_only", split="train")["sample_id"][:] == before
+
+
 def reshard(folder: Path) -> None:
     """Split the training shard of a config in two."""
     path = damage.shard(folder, "labels_only")
@@ -168,6 +189,15 @@ def test_files_of_an_older_layout_are_named_and_do_no_harm(
     assert old in stored(hub)
     rows = load_dataset(REPO, "labels_only", split="train")
     assert rows.num_rows == len(set(rows["sample_id"])) == 16
+    page = hub.content(REPO, "README.md", "main").decode()
+    patterns = re.findall(r"labels_only/[\w{}:*-]+\*[\w.*-]*", page)
+    assert len(patterns) == 5  # of three splits, and in polars and DuckDB
+    sets = json.loads(hub.content(REPO, "croissant.json", "main"))["distribution"]
+    patterns += [pattern for each in sets for pattern in each.get("includes", ())]
+    assert [pattern for pattern in patterns if fnmatchcase(old, pattern)] == []
+    (pandas,) = re.findall(r"(pd\.concat.*)\n", page)
+    assert 'labels_only/test-{i:05d}-of-00001.parquet") for i in range(1)])' in pandas
+    assert 'read_parquet("hf' not in page
     assert push(folder, "--prune") == 0
     assert old not in stored(hub)
     assert load_dataset(REPO, "labels_only", split="train").num_rows == 16
@@ -228,7 +258,10 @@ def test_what_shall_be_private_is_not_pushed_where_all_can_see_it(
 ):
     hub.create(REPO)
     assert push(folder, "--private") == 1
-    assert "is there already, and public: --private is for new" in capsys.readouterr().err
+    assert (
+        "is there already, and public: only a new one can be made private"
+        in capsys.readouterr().err
+    )
     assert stored(hub) == {}
 
 

@@ -11,11 +11,12 @@ import pytest
 from hub import EXPIRED, OWNER, READER, STRANGER, Hub
 from hub_client import PLAIN_UPLOADS_WARN, go_offline, without_xet
 from hub_faults import EXPIRED as EXPIRED_STATUS
-from hub_faults import QUOTA, SERVER_ERROR, UNAVAILABLE, Cut, Fault, rate_limit
+from hub_faults import QUOTA, SERVER_ERROR, UNAVAILABLE, Cut, Fault, Status, rate_limit
 from hub_store import Account
 from huggingface_hub.errors import HfHubHTTPError
 from pushing import REPO, push, pushed_to, small, stored
 
+from sousa.builders import cli
 from sousa.cards import failures
 from sousa.cards.failures import NETWORK_ERROR
 
@@ -58,6 +59,13 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> str:
         (["org/drums", "--revision", "0" * 40], "revision must be a branch to write to"),
         (["org/drums", "--tag", "a b"], "tag must be a name such as v1.0, got 'a b'"),
         (["org/drums", "--token", OWNER.token], "put the token in a file, and give --token-file"),
+        (["org/drums", "--revision", "HEAD"], "revision must be a name such as v1.0, got 'HEAD'"),
+        (["org/drums", "--revision", "refs/heads/x"], "revision must be a name such as v1.0"),
+        (["org/drums", "--tag", "refs/pr/1"], "tag must be a name such as v1.0, got 'refs/pr/1'"),
+        (["org/drums", "--configs", ""], "names are needed, such as audio,midi_only; got ''"),
+        (["org/drums", "--tok", OWNER.token], "unrecognized arguments: --tok hf_***"),
+        (["org/drums", OWNER.token], "unrecognized arguments: hf_***"),
+        (["org/drums", f"--tok={OWNER.token}"], "unrecognized arguments: --tok=hf_***"),
         (["org/drums", "--token-fil", "x"], "unrecognized arguments: --token-fil x"),
     ],
 )
@@ -76,6 +84,19 @@ def test_a_folder_or_config_that_is_not_there_is_named(
 ):
     assert push(tmp_path / "nowhere") == 1
     assert "expected a folder with a dataset" in refusal(capsys)
+    (tmp_path / "empty").mkdir()
+    assert push(tmp_path / "empty") == 1
+    line = refusal(capsys)
+    assert "no dataset in" in line
+    assert cli.main(["card", str(tmp_path / "empty")]) == 1
+    assert capsys.readouterr().err == line.replace("sousa push", "sousa card") + "\n"
+    for command in (["push", "", REPO], ["card", ""], ["info", ""]):
+        assert cli.main(command) == 2
+        assert "is needed, got ''; see" in capsys.readouterr().err
+    (folder / "README.md").write_text("# Mine\n")
+    assert push(folder) == 1
+    assert f"replace it with `sousa card {folder} --overwrite`" in refusal(capsys)
+    (folder / "README.md").unlink()
     assert push(folder, "--configs", "audio") == 1
     assert "(labels_only); got audio" in refusal(capsys)
     assert hub.requests() == []
@@ -108,7 +129,7 @@ def test_a_token_comes_from_a_file(
     [
         (EXPIRED, "the Hub refused the token: it is wrong, expired or revoked"),
         (READER, "the token can only read; make one that can write"),
-        (STRANGER, "the token may not write to org/drums, or"),
+        (STRANGER, "the token may not write to org/drums: ask its owner"),
     ],
 )
 def test_a_token_that_will_not_do_is_refused(
@@ -120,9 +141,13 @@ def test_a_token_that_will_not_do_is_refused(
     capsys: pytest.CaptureFixture[str],
 ):
     with pushed_to(monkeypatch, tmp_path, account) as hub:
-        assert push(folder) == 1
-        assert message in refusal(capsys)
+        for words in ([], ["--dry-run"]):
+            assert push(folder, *words) == 1
+            line = refusal(capsys)
+            assert message in line
+            assert "create_pr=" not in line
         assert hub.waits == []
+        assert hub.requests("POST") == []
         if account is STRANGER:
             hub.create(REPO)
             assert push(folder) == 1
@@ -220,6 +245,52 @@ def test_signatures_in_addresses_are_not_shown():
     shown = r"^no connection to the Hub .*example/file\) failed"
     with pytest.raises(failures.HubError, match=shown), failures.plainly(REPO):
         raise ConnectionError(line)
+
+
+def test_what_the_hub_says_of_a_refused_write_is_said_in_our_words(
+    hub: Hub, folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Where the token does not tell of itself that it may not."""
+    words = "Forbidden: pass `create_pr=1` as a query parameter to create a Pull Request"
+    hub.create(REPO)
+    hub.inject(Fault(Status(403, words), path="/preupload/", times=None))
+    assert push(folder) == 1
+    line = refusal(capsys)
+    assert "the token may not write to org/drums: ask its owner for the right, propose" in line
+    assert "--create-pr" in line
+    assert "query" not in line
+
+
+def test_names_of_the_other_kind_are_refused(
+    hub: Hub, folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert push(folder, "--tag", "v1") == 0
+    assert push(folder, "--tag", "main") == 1
+    assert "has a branch main; choose another name for the tag" in refusal(capsys)
+    assert push(folder, "--revision", "v1") == 1
+    assert "v1 is a tag of org/drums, which cannot be written to" in refusal(capsys)
+    assert len(hub.commits(REPO, "main")) == 2
+
+
+def test_an_empty_pull_request_is_not_opened(
+    hub: Hub, folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert push(folder) == 0
+    capsys.readouterr()
+    assert push(folder, "--create-pr") == 0
+    assert "nothing to propose: branch main is as it shall be\n" in capsys.readouterr().out
+    assert hub.repository(REPO).pulls == {}
+
+
+def test_a_token_that_is_no_text_of_a_header_is_not_shown(
+    hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("HF_TOKEN", "hf_s\u00e9cret")
+    assert push(folder) == 1
+    line = refusal(capsys)
+    assert "must be one word of ASCII letters" in line
+    assert "cret" not in line
+    assert hub.requests() == []
 
 
 def test_an_offline_switch_is_named(

@@ -1,7 +1,9 @@
 """What a push will do follows from what is here and what is there."""
 
 import io
+import os
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,15 @@ from hypothesis import strategies as st
 
 from sousa.cards import upload
 from sousa.cards.difference import difference, lines, strangers, without_older
+from sousa.cards.failures import HubError
 from sousa.cards.listing import LocalFile, configs_in, differences, files_in, measured, narrowed
 from sousa.cards.prepared import resampled
-from sousa.cards.remote import RemoteFile, Target
+from sousa.cards.remote import RemoteFile, Target, check_rights
 from sousa.cards.transfer import Transfer
 from sousa.cards.verify import missing_or_changed
 
 PATHS = st.sampled_from([f"{c}/train-0000{i}-of-00002.parquet" for c in "ab" for i in (0, 1)])
+OLD = "a/train-00000-of-00001.parquet"
 CONTENTS = st.dictionaries(PATHS, st.binary(max_size=3))
 
 
@@ -70,12 +74,12 @@ def test_batches_are_small_and_hold_every_file_once_in_order(sizes: list[int]):
 
 def test_what_will_be_done_fits_a_screen():
     here = local({f"a/train-{i:05d}-of-00050.parquet": b"x" for i in range(50)})
-    shown = list(lines(difference(here, remote({"old.parquet": b"1234"})), prune=False))
+    shown = list(lines(difference(here, remote({OLD: b"1234"})), prune=False))
     assert shown[0] == "send 50 files, 50 B"
     assert shown[13:15] == ["    ... and 38 more", "keep 0 files, 0 B"]
     assert shown[15:] == [
         "leave, of no use (--prune removes them): 1 files, 4 B",
-        "    old.parquet  4 B",
+        f"    {OLD}  4 B",
     ]
 
 
@@ -83,16 +87,46 @@ def test_what_will_be_done_fits_a_screen():
     ("paths", "found"),
     [
         ([".gitattributes"], ()),
-        (["README.md", "manifest.json", "anything"], ()),
-        (["audio/train-00000-of-00002.parquet"], ()),
-        (["README.md"], ("README.md",)),
-        (["audio/train-00000-of-00002.parquet", "data.csv"], ("data.csv",)),
+        (["README.md"], ()),
+        (["README.md", "LICENSE"], ("LICENSE",)),
+        (["README.md", "manifest.json"], ("manifest.json",)),
+        (["a/train-00000-of-00002.parquet"], ()),
+        (["a/train-00001-of-00002.parquet"], ("a/train-00001-of-00002.parquet",)),
     ],
 )
 def test_what_is_another_dataset_is_told_from_an_unfinished_push(
     paths: list[str], found: tuple[str, ...]
 ):
-    assert strangers(remote(dict.fromkeys(paths, b""))) == found
+    """A card of YAML alone is what the Hub's page for new datasets makes; one shard is ours."""
+    contents = {"README.md": b"---\nlicense: mit\n---\n"}
+    ours = ["a/train-00000-of-00002.parquet"]
+    assert strangers(remote(dict.fromkeys(paths, b"")), contents, ours) == found
+    assert strangers(remote({"README.md": b""}), {"README.md": b"# Cats\n"}) == ("README.md",)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "is_ours"),
+    [
+        ('{"shards": []}', True),
+        ('{"shards": [{"path": "a/b-00000-of-00001.parquet", "sha256": "0"}]}', True),
+        ('{"shards": [{"path": "b-00000-of-00001.parquet", "sha256": "0"}]}', False),
+        ('{"shards": [{"path": "a/b-00000-of-00001.parquet"}]}', False),
+        ('{"shards": ["a/b-00000-of-00001.parquet"]}', False),
+        ('{"name": "an app"}', False),
+        ("[]", False),
+        ("", False),
+    ],
+)
+def test_only_a_manifest_of_our_shards_makes_a_repository_ours(manifest: str, is_ours: bool):
+    found = strangers(remote({"cats.csv": b""}), {"manifest.json": manifest.encode()})
+    assert (found == ()) == is_ours
+
+
+def test_what_a_push_does_not_make_is_never_left_over():
+    made = ["a/train-00000-of-00001.parquet", "card/samples.svg", "tokenizers/grid.json"]
+    kept = ["LICENSE", "notes.md", "card/mine.png", "a/train.parquet", "b/c/d.json", "splits.json"]
+    found = difference((), remote(dict.fromkeys([*made, *kept], b"")))
+    assert [file.path for file in found.older] == made
 
 
 def test_a_card_leaves_shards_of_another_number_out():
@@ -100,7 +134,9 @@ def test_a_card_leaves_shards_of_another_number_out():
     shards = local({"a/train-00000-of-00002.parquet": b"", "a/test-00000-of-00001.parquet": b""})
     older = remote({"a/train-00000-of-00001.parquet": b"", "a/other-00000-of-00001.parquet": b""})
     (changed, *_) = without_older([card, *shards], list(older.values()))
-    assert changed.source == b"path: a/train-*-of-00002.parquet\npath: a/test-*\n"
+    assert changed.source == (
+        b"path: a/train-*-of-00002.parquet\npath: a/test-*-of-00001.parquet\n"
+    )
 
 
 def test_a_manifest_proves_files_or_tells_which_are_otherwise():
@@ -126,6 +162,14 @@ def test_a_listing_leaves_out_hidden_files_and_unwanted_configs(tmp_path: Path):
         (tmp_path / path).write_text(path)
     assert configs_in(tmp_path) == ("a", "b")
     assert list(files_in(tmp_path, ["b"])) == ["a/train-00000-of-00001.parquet"]
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match=r"pipe is no file that can be published"):
+        files_in(tmp_path, ["b"])
+    (tmp_path / "pipe").unlink()
+    (tmp_path / "c").symlink_to(tmp_path / "a")
+    with pytest.raises(OSError, match=r"/c is a link to a folder; replace it"):
+        files_in(tmp_path, ["b"])
+    (tmp_path / "c").unlink()
     (file,) = measured(dict(files_in(tmp_path, ["b"])))
     assert file == LocalFile.of(file.path, tmp_path / file.path)
     assert (file.size, file.is_shard) == (30, True)
@@ -133,6 +177,26 @@ def test_a_listing_leaves_out_hidden_files_and_unwanted_configs(tmp_path: Path):
 
 def test_a_token_is_not_shown_with_its_target():
     assert "secret" not in repr(Target(repo="org/drums", token="secret"))
+    with pytest.raises(ValueError, match=r"one word of ASCII letters, is something else$"):
+        Target(repo="org/drums", token="s\u00e9cret")
+
+
+@pytest.mark.parametrize(
+    ("account", "may"),
+    [
+        ({}, True),
+        ({"name": "eve", "orgs": []}, False),
+        ({"name": "org", "orgs": []}, True),
+        ({"name": "eve", "orgs": [{"name": "org"}]}, True),
+        ({"name": "eve", "orgs": [{"name": "org", "roleInOrg": "contributor"}]}, True),
+        ({"name": "eve", "orgs": [{"name": "org", "roleInOrg": "read"}]}, False),
+        ({"orgs": [], "auth": {"accessToken": {"role": "fineGrained"}}}, True),
+        ({"name": "org", "auth": {"accessToken": {"role": "read"}}}, False),
+    ],
+)
+def test_a_token_tells_whether_it_may_write(account: dict[str, object], may: bool):
+    with nullcontext() if may else pytest.raises(HubError, match=r"the token (may not|can only)"):
+        check_rights(account, Target(repo="org/drums"))
 
 
 def test_without_a_terminal_progress_is_plain_lines_now_and_then():

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from datasets import (
     Features,
     IterableDataset,
     IterableDatasetDict,
+    List,
     Value,
     load_dataset,
 )
@@ -29,7 +30,10 @@ from pushing import REPO, push, pushed_to, small, stored
 
 from sousa.builders.schema import RUDIMENTS
 from sousa.cards import prepared
+from sousa.cards.failures import HubError
 from sousa.cards.splits import push_splits
+
+HAND = ClassLabel(names=["left", "right"])
 
 
 @pytest.fixture
@@ -91,6 +95,114 @@ def test_a_stream_of_unknown_features_tells_them_by_its_rows():
     push_splits(stream.map(lambda row: {"tokens": [len(row["text"])]}), REPO)
     there = load_dataset(REPO, split="train")
     assert there[:] == {"text": ["r l r r", "l r l l"], "tokens": [[7], [7]]}
+
+
+FEATURES = Features({"beat": Value("float32"), "hits": List(Value("int32")), "hand": HAND})
+
+
+def nullable() -> IterableDataset:
+    """A stream whose first rows are null or empty in some columns."""
+    rows = [
+        {"beat": None if i < 40 else i / 2, "hits": [i] * (i % 3), "hand": i % 2} for i in range(80)
+    ]
+    table = pa.Table.from_pylist(rows, schema=FEATURES.arrow_schema)
+    return Dataset(table).to_iterable_dataset(num_shards=2)
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize(
+    ("change", "features"),
+    [
+        (lambda rows: rows.filter(lambda row: row["hand"] == 1), FEATURES),
+        (
+            lambda rows: rows.map(lambda row: {"beat": row["beat"]}, features=FEATURES),
+            FEATURES,
+        ),
+        (
+            lambda rows: rows.map(lambda row: {"twice": row["beat"] and 2 * row["beat"]}),
+            Features(
+                {
+                    "beat": Value("float64"),
+                    "hits": List(Value("int64")),
+                    "hand": Value("int64"),
+                    "twice": Value("float64"),
+                }
+            ),
+        ),
+    ],
+    ids=["filter", "map", "map-without-features"],
+)
+def test_streams_that_were_filtered_or_mapped_arrive(
+    change: Callable[[IterableDataset], IterableDataset], features: Features
+):
+    changed = change(nullable())
+    push_splits(changed, REPO)
+    there = load_dataset(REPO, split="train")
+    assert there.features == features
+    assert list(there) == list(changed)
+
+
+@pytest.mark.usefixtures("hub")
+def test_rows_that_are_not_of_one_kind_are_one_line():
+    rows = [{"x": 1}] * 2000 + [{"x": "a"}]
+    for stream in (rows, rows[-2:]):
+        with pytest.raises(ValueError, match=r"^a row does not fit the features: .*") as found:
+            push_splits(IterableDataset.from_generator(lambda stream=stream: iter(stream)), REPO)
+        assert len(str(found.value).splitlines()) == 1
+
+
+def test_an_option_that_is_not_there_is_refused(hub: Hub):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'privat'"):
+        push_splits(Dataset.from_dict({"x": [1]}), REPO, privat=True)  # type: ignore[call-arg]
+    assert hub.requests() == []
+
+
+CATS = {"README.md": b"---\nlicense: mit\n---\n# Cats\n\nMine.\n", "LICENSE": b"mine"}
+
+
+@pytest.mark.parametrize(
+    "manifest", [{}, {"manifest.json": b"{}"}, {"manifest.json": b'{"name": "an app"}'}]
+)
+def test_a_repository_of_others_is_left_alone_or_keeps_what_they_wrote(
+    hub: Hub, manifest: dict[str, bytes]
+):
+    hub.create(REPO)
+    hub.commit(REPO, CATS | manifest)
+    before = stored(hub)
+    data = Dataset.from_dict({"x": [1]})
+    with pytest.raises(HubError, match=r"holds something else .* with force=True"):
+        push_splits(data, REPO)
+    assert stored(hub) == before
+    push_splits(data, REPO, force=True, prune=True)
+    page = hub.content(REPO, "README.md", "main").decode()
+    assert page.endswith("---\n# Cats\n\nMine.\n")
+    assert front_matter(hub)["license"] == "mit"
+    assert hub.content(REPO, "LICENSE", "main") == b"mine"
+    assert load_dataset(REPO, split="train")[:] == {"x": [1]}
+
+
+def test_what_people_wrote_into_the_card_of_the_only_config_stays(hub: Hub):
+    push_splits(Dataset.from_dict({"x": [1]}), REPO)
+    page = hub.content(REPO, "README.md", "main").decode()
+    mark = "<!-- prose:begin uses -->\n"
+    edited = page.replace(mark, f"{mark}To swing.\n").replace("license: unknown", "license: mit")
+    hub.commit(REPO, {"README.md": edited.encode(), "LICENSE": b"MIT"})
+    push_splits(Dataset.from_dict({"x": [1, 2]}), REPO, prune=True)
+    assert f"{mark}To swing.\n" in hub.content(REPO, "README.md", "main").decode()
+    assert front_matter(hub)["license"] == "mit"
+    assert "LICENSE" in stored(hub)
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize("order", [("default", "slow"), ("slow", "default"), ("fast", "slow")])
+def test_two_configs_load_in_any_order(order: tuple[str, str]):
+    """`datasets` takes the name `default` for the default config, beside any that says so."""
+    for number, config in enumerate(order):
+        push_splits(Dataset.from_dict({"x": [number]}), REPO, config=config)
+    for number, config in enumerate(order):
+        assert load_dataset(REPO, config, split="train")["x"][:] == [number]
+    first = order.index("default") if "default" in order else 0
+    assert load_dataset(REPO, split="train")["x"][:] == [first]
 
 
 def tone(rate_hz: int, container: str) -> bytes:
@@ -174,6 +286,10 @@ def test_the_same_splits_again_are_not_sent_again():
         ({"a b": [1]}, "default", TypeError, "got dict"),
         (DatasetDict({"a-b": Dataset.from_dict({"x": [1]})}), "default", ValueError, "a-b"),
         (Dataset.from_dict({"x": []}), "default", ValueError, "split train has no rows"),
+        (DatasetDict({"all": Dataset.from_dict({"x": [1]})}), "default", ValueError, "named all"),
+        (DatasetDict({"a" * 201: Dataset.from_dict({"x": [1]})}), "default", ValueError, "splits"),
+        (Dataset.from_dict({"x": [1]}), "manifest.json", ValueError, "config must be a name"),
+        (Dataset.from_dict({"x": [1]}), "a" * 201, ValueError, "config must be a name"),
         (Dataset.from_dict({"x": [1]}), "../up", ValueError, "config must be a name"),
         (Dataset.from_dict({"x": [1]}), "card", ValueError, "config must be a name"),
         (
@@ -189,7 +305,21 @@ def test_the_same_splits_again_are_not_sent_again():
             "its first rows are null in x; give `features`",
         ),
     ],
-    ids=["list", "empty", "dict", "split", "rows", "path", "taken", "features", "null"],
+    ids=[
+        "list",
+        "empty",
+        "dict",
+        "split",
+        "all",
+        "long",
+        "ours",
+        "long-config",
+        "rows",
+        "path",
+        "taken",
+        "features",
+        "null",
+    ],
 )
 def test_what_cannot_be_pushed_is_refused(
     hub: Hub, data: Dataset, config: str, error: type[Exception], message: str
