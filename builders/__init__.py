@@ -16,6 +16,8 @@ The modules in reading order, which is the order in which data flows:
     grid_tokens, clock_tokens events -> ids; token_reader, grid_decoding: ids -> events
     grammar, tokenizer
     own_tokenizer, miditok_*
+    subword_words
+    subword_tokens            ids of a tokenizer -> fewer ids, each for several
     tokens                    a name on the command line, or a file -> a tokenizer
     trend, fault_*, scores_*  strokes -> what is wrong with them, and what it costs
     labels                    strokes -> measures and scores
@@ -39,6 +41,8 @@ The modules in reading order, which is the order in which data flows:
     import_plan, arrangement
     midi_rows, import_midi    the files that are fit -> a folder
     token_cells, tokenize     a folder -> the same with other token columns
+    subword_models
+    subword_training          a token column -> a tokenizer over its ids
 
     folder, view, findings    a folder, opened; its rows; what is wrong
     hearing, check_*, validate, judged

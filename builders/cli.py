@@ -18,8 +18,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final, NoReturn
 
-TOKEN: Final = re.compile(r"\bhf_\w+")
-"""What may be a token of the Hub, given where none belongs: never shown once more."""
+TOKEN: Final = re.compile(r"(?<![\w/.-])hf_\w+")
+"""What may be a token of the Hub, given where none belongs: never shown once more. Parts of
+paths are none."""
 
 WRONG_DATA, WRONG_COMMAND, INTERRUPTED = 1, 2, 130
 
@@ -27,6 +28,7 @@ COMMANDS: Final = {
     "build": ("sousa.builders.commands", "Render a dataset from nothing."),
     "import": ("sousa.builders.import_commands", "Make a dataset of data from elsewhere."),
     "tokenize": ("sousa.builders.import_commands", "Add or replace a dataset's token columns."),
+    "tokenizer": ("sousa.builders.subword_commands", "Train subwords on a token column."),
     "validate": ("sousa.builders.commands", "Check everything in a dataset; exit 1 if any fails."),
     "card": ("sousa.cards.commands", "Write README.md from what the shards hold."),
     "push": ("sousa.cards.commands", "Publish a dataset on the Hub, or bring it up to date there."),

@@ -26,7 +26,7 @@ from sousa.builders.import_plan import MIDITOK
 from sousa.builders.schema import Column
 from sousa.builders.shards import ShardFile, Written, atomic, write_text
 from sousa.builders.token_cells import token_cells
-from sousa.builders.tokens import COLUMNS, OWN_TYPES, Tokenizer
+from sousa.builders.tokens import OWN_TYPES, Tokenizer
 
 TARGET: Final = "tokenize.json"
 """In the state folder: what an unfinished command was asked for."""
@@ -246,9 +246,9 @@ def _new_schema(old: pa.Schema, job: _Job, columns: Sequence[Column]) -> pa.Sche
     features = stored | {column.name: feature(column.type) for column in columns}
     block = [
         name
-        for column in COLUMNS.values()
+        for column in sorted({*job.old, *job.tokenizers})
         for name in (column, f"{column}{EXACT}")
-        if column in {*job.old, *job.tokenizers} and name in fields
+        if name in fields
     ]
     others = [name for name in fields if name not in block and name != AUDIO]
     names = [*others, *block, *(name for name in [AUDIO] if name in fields)]
@@ -288,7 +288,7 @@ def _planned(
 ) -> dict[str, Any]:
     """Return a plan that says of the tokens in a folder what a build or an import would say."""
     there = {path.stem: json.loads(path.read_bytes()) for path in out.glob("tokenizers/*.json")}
-    found = [(column, there[column]) for column in COLUMNS.values() if column in there]
+    found = sorted(there.items())
     hashes = {column: each["hash"] for column, each in found}
     names = [
         each["type"] if each["type"] in OWN_TYPES else f"{each['type']}:{each['hash']}"

@@ -6,6 +6,8 @@
                  the same, with hand and stroke type of each note, for rows that have `strokes`
     NAME:CONFIG.json
                  a class of MidiTok: `miditok_tokens`
+    bpe, unigram, wordpiece
+                 trained on the ids of one of these, so known by their files only: `subword_tokens`
 
 A tokenizer is one file, `tokenizers/<column>.json`, with a hash: ids belong to it or they do not.
 """
@@ -14,9 +16,9 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from sousa.builders import miditok_tokens
+from sousa.builders import miditok_tokens, subword_tokens
 from sousa.builders.choices import refusal
 from sousa.builders.own_tokenizer import OWN_TYPES, STICKING, OwnTokenizer
 from sousa.builders.schema import Column, exact_column, token_column
@@ -132,12 +134,21 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     """
     content = json.loads(Path(path).read_text(encoding="utf-8"))
     kind = content.get("type") if isinstance(content, dict) else None
+    if not isinstance(kind, str) or kind not in subword_tokens.MODELS:
+        return _untrained(Path(path), content, kind)
+    base = content.get("base")
+    inner = _untrained(Path(path), base, base.get("type") if isinstance(base, dict) else None)
+    return subword_tokens.from_content(Path(path), content, inner)
+
+
+def _untrained(path: Path, content: Any, kind: object) -> Tokenizer:
+    """Return one of our tokenizers, or of MidiTok's."""
     if isinstance(kind, str) and kind in miditok_tokens.CLASSES:
-        return miditok_tokens.from_file(Path(path), content)
+        return miditok_tokens.from_file(path, content)
     if kind not in OWN_TYPES:
-        allowed = ", ".join((*OWN_TYPES, *miditok_tokens.CLASSES))
+        allowed = ", ".join((*OWN_TYPES, *miditok_tokens.CLASSES, *subword_tokens.MODELS))
         raise ValueError(f"{path}: type must be one of {allowed}, got {kind!r}")
-    tokenizer = OwnTokenizer(kind)
+    tokenizer = OwnTokenizer(str(kind))
     if json.loads(tokenizer.to_json()) != content:
         raise ValueError(f"{path}: vocabulary or hash is not that of this version's tokenizer")
     return tokenizer
@@ -163,6 +174,7 @@ def _shape(path: Path) -> tuple[int, bool]:
     """Return depth and lossiness of a tokenizer, of a damaged file those of most."""
     try:
         content = json.loads(path.read_bytes())
-        return (2 if content.get("depth") == 2 else 1), content["type"] in miditok_tokens.CLASSES
+        kind = content.get("base", content)["type"]
+        return (2 if content.get("depth") == 2 else 1), kind in miditok_tokens.CLASSES
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return 1, False
