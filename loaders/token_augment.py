@@ -18,6 +18,9 @@ VELOCITY, PITCH, TEMPO, MIRROR = range(4)
 """What a random number is for."""
 
 HANDS: Final = "Hand"
+SUBWORDS: Final = ("bpe", "unigram", "wordpiece")
+"""Types of tokenizers whose ids stand for several tokens."""
+
 STALE: Final = ("midi", "audio", "measures", "mistakes")
 """Columns that a changed row no longer has: they tell of the performance as it was."""
 
@@ -117,6 +120,11 @@ class Augmentation:
         seed: int = 0,
         column: str = "tokens",
     ) -> None:
+        if vocabulary.type in SUBWORDS:
+            raise ValueError(
+                f"{vocabulary.name} has subwords, in which notes cannot be changed: augment the "
+                "column that it was trained on"
+            )
         self.vocabulary = vocabulary
         self.velocity = whole(velocity, "velocity", 0)
         self.pitch = whole(pitch, "pitch", 0)

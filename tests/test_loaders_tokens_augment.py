@@ -1,5 +1,6 @@
 """Changed performances: what makes them skilled stays, labels follow, chance is fixed."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -261,3 +262,9 @@ def test_what_tokens_do_not_say_cannot_be_changed(folder: Path) -> None:
     lists = in_memory(table([[4, 5]])).remove_columns("sample_id")
     with pytest.raises(ValueError, match="the augmentation needs column sample_id"):
         lists.with_transform(everything(folder))[0]
+
+
+@pytest.mark.parametrize("type_", ["bpe", "unigram", "wordpiece"])
+def test_notes_inside_subwords_cannot_be_changed(folder: Path, type_: str) -> None:
+    with pytest.raises(ValueError, match="has subwords, .* augment the column that it was trained"):
+        Augmentation(replace(known(folder), type=type_), velocity=5)
