@@ -102,7 +102,9 @@ def dirty_kb(pid: int) -> int:
 
 
 def files_of(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    """Return what is pushed: our own state is in a folder whose name begins with a dot."""
+    inside = [(path, path.relative_to(folder)) for path in sorted(folder.rglob("*"))]
+    return [path for path, name in inside if path.is_file() and not name.parts[0].startswith(".")]
 
 
 def seconds_of_copy(folder: Path) -> float:
