@@ -44,9 +44,11 @@ The modules in reading order, which is the order in which data flows:
     subword_models
     subword_training          a token column -> a tokenizer over its ids
 
+    kinds                     what a folder was made of, and its columns
     folder, view, findings    a folder, opened; its rows; what is wrong
     hearing, check_*, validate, judged
-    progress, *commands, cli  the command line
+    progress, options
+    *commands, cli            the command line
 """
 
 from typing import Any

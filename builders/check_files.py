@@ -13,6 +13,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sousa.builders import midi_schema
 from sousa.builders.features import arrow_schema
 from sousa.builders.folder import SHARD_NAME, Folder, Shard, Split, one_line
 from sousa.builders.schema import CONFIG_RATES, CONFIGS, SPLITS
@@ -184,7 +185,7 @@ def check_ids(folder: Folder) -> Wrong:
 
 def check_splits(folder: Folder) -> Wrong:
     """Find players that are in two splits, or not where `splits.json` has them."""
-    if folder.is_imported:  # nobody is known to play there
+    if folder.kind == midi_schema.KIND:  # nobody is known to play there
         return
     players = {name: _distinct(split, "profile_id") for name, split in folder.reference.items()}
     yield from _shared(players, "player")
@@ -205,7 +206,7 @@ def check_splits(folder: Folder) -> Wrong:
 def check_groups(folder: Folder) -> Wrong:
     """Find performances whose recordings are in two splits, and files that play the same."""
     column, what = ("augmentation_group_id", "augmentation group")
-    if folder.is_imported:
+    if folder.kind == midi_schema.KIND:
         column, what = ("events_sha256", "what plays as")
     groups = {name: _distinct(split, column) for name, split in folder.reference.items()}
     yield from _shared(groups, what)

@@ -27,7 +27,7 @@ WRONG_DATA, WRONG_COMMAND, INTERRUPTED = 1, 2, 130
 COMMANDS: Final = {
     "build": ("sousa.builders.commands", "Render a dataset from nothing."),
     "import": ("sousa.builders.import_commands", "Make a dataset of data from elsewhere."),
-    "tokenize": ("sousa.builders.import_commands", "Add or replace a dataset's token columns."),
+    "tokenize": ("sousa.builders.tokenize_commands", "Add or replace a dataset's token columns."),
     "tokenizer": ("sousa.builders.subword_commands", "Train subwords on a token column."),
     "validate": ("sousa.builders.commands", "Check everything in a dataset; exit 1 if any fails."),
     "card": ("sousa.cards.commands", "Write README.md from what the shards hold."),

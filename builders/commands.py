@@ -1,16 +1,14 @@
 """The commands that make and check datasets: `sousa build`, `sousa validate`."""
 
 import argparse
-import os
 import sys
-from importlib import import_module
-from pathlib import Path
 from typing import Any, Final
 
 from sousa.builders import judged
 from sousa.builders.build import build
 from sousa.builders.cli import WRONG_DATA, one_line
 from sousa.builders.labels import SCORE_SETS
+from sousa.builders.options import add_workers, check_workers, describe, folder, names
 from sousa.builders.plan import PRESET_SIZES, Plan, make_plan
 from sousa.builders.progress import Progress
 from sousa.builders.rudiments import RUDIMENTS
@@ -19,35 +17,31 @@ from sousa.builders.tokens import OWN_TYPES
 from sousa.builders.validate import num_rows, validate
 from sousa.builders.workers import ENGINES
 
-CARD: Final = "sousa.cards.card"
-"""Writes the card of a built folder; downstream of the builders, so loaded by name."""
-
 
 def _add_build(parser: argparse.ArgumentParser) -> None:
     number: Any = {"type": int, "metavar": "N"}
     sizes = ", ".join(PRESET_SIZES)
     tokens = ", ".join((*OWN_TYPES, "or a class of MidiTok as remi:CONFIG.json"))
-    parser.add_argument("out", type=_folder, metavar="OUT", help="a new, empty or unfinished one")
+    parser.add_argument("out", type=folder, metavar="OUT", help="a new, empty or unfinished one")
     parser.add_argument("--preset", default="small", help=f"size: {sizes} (default: small)")
     parser.add_argument("--players", **number, help="players, instead of the preset's")
     parser.add_argument("--tempos", **number, help="tempos of each player and rudiment")
     parser.add_argument("--variants", **number, help="recordings of each performance")
-    parser.add_argument("--rudiments", type=_names, default=tuple(RUDIMENTS), metavar="A,B")
+    parser.add_argument("--rudiments", type=names, default=tuple(RUDIMENTS), metavar="A,B")
     parser.add_argument("--seed", type=int, default=42, help="of all chance (default: 42)")
-    parser.add_argument("--configs", type=_names, default=CONFIGS, help=", ".join(CONFIGS))
-    parser.add_argument("--tokens", type=_names, default=("grid",), help=f"of {tokens}")
+    parser.add_argument("--configs", type=names, default=CONFIGS, help=", ".join(CONFIGS))
+    parser.add_argument("--tokens", type=names, default=("grid",), help=f"of {tokens}")
     parser.add_argument("--score-set", default="v1", help=", ".join(SCORE_SETS))
-    parser.add_argument("--splits", type=_names, default=SPLITS, help="all three, or train")
+    parser.add_argument("--splits", type=names, default=SPLITS, help="all three, or train")
     parser.add_argument("--kit", help="one kit for all clips, or sf2:FILE for a SoundFont")
-    parser.add_argument("--workers", type=int, default=_cores(), metavar="N", help="processes")
+    add_workers(parser)
     parser.add_argument("--engine", default="processes", help=", ".join(ENGINES))
     parser.add_argument("--overwrite", action="store_true", help="replace another dataset")
 
 
 def _build(options: argparse.Namespace) -> int:
     plan = _plan(options)
-    if options.workers < 1:
-        raise argparse.ArgumentError(None, f"--workers must be at least 1, got {options.workers}")
+    check_workers(options.workers)
     if options.engine not in ENGINES:
         allowed = ", ".join(ENGINES)
         raise argparse.ArgumentError(None, f"--engine must be of {allowed}; got {options.engine!r}")
@@ -58,7 +52,7 @@ def _build(options: argparse.Namespace) -> int:
             workers=options.workers,
             engine=options.engine,
             overwrite=options.overwrite,
-            describe=import_module(CARD).write,
+            describe=describe,
             progress=progress,
         )
     return 0
@@ -82,7 +76,7 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 
 def _add_validate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=_folder, metavar="OUT", help="a dataset's folder")
+    parser.add_argument("out", type=folder, metavar="OUT", help="a dataset's folder")
     parser.add_argument("--all", action="store_true", help="check the audio of every row")
 
 
@@ -94,20 +88,6 @@ def _validate(options: argparse.Namespace) -> int:
         return WRONG_DATA
     judged.remember(options.out)
     return 0
-
-
-def _folder(text: str) -> Path:
-    if not text:
-        raise argparse.ArgumentTypeError("the name of a folder is needed, got ''")
-    return Path(text)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 OPTIONS: Final = {"build": _add_build, "validate": _add_validate}

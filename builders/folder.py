@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sousa.builders import midi_schema
 from sousa.builders.features import arrow_schema
-from sousa.builders.schema import CONFIGS, SPLITS, Column, columns
+from sousa.builders.kinds import BUILT, declared_columns, kind_of
+from sousa.builders.schema import CONFIGS, SPLITS, Column
 from sousa.builders.tokens import stored_columns
 from sousa.builders.view import Rows
 
@@ -165,20 +165,23 @@ class Folder:
         return tuple(sorted(path.stem for path in self.root.glob("tokenizers/*.json")))
 
     @cached_property
-    def is_imported(self) -> bool:
-        """Whether `manifest.json` says that the dataset was imported from MIDI files."""
+    def plan(self) -> dict[str, Any]:
+        """The plan by `manifest.json`; empty where there is none that can be read."""
         try:
-            content = json.loads((self.root / "manifest.json").read_bytes())
-            return bool(content["plan"]["import"] == midi_schema.KIND)
+            plan = json.loads((self.root / "manifest.json").read_bytes())["plan"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return False
+            return {}
+        return plan if isinstance(plan, dict) else {}
+
+    @property
+    def kind(self) -> str:
+        """What the dataset was made of: one of `kinds.KINDS`."""
+        return kind_of(self.plan)
 
     def declared(self, config: str) -> tuple[Column, ...]:
         """Return the columns that a config must have."""
-        tokens = stored_columns(self.root, exact=self.is_imported)
-        if not self.is_imported:
-            return columns(config, tokens)
-        return midi_schema.columns(config, tokens)
+        tokens = stored_columns(self.root, exact=self.kind != BUILT)
+        return declared_columns(self.plan, config, tokens)
 
     def is_whole(self, split: Split) -> bool:
         """Return whether every shard of a split could be opened."""

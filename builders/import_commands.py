@@ -1,186 +1,30 @@
-"""The commands that take in data made elsewhere, and make tokens: `import`, `tokenize`."""
+"""The command `import`: which kinds of data can be taken in."""
 
 import argparse
-import os
-import sys
-from collections.abc import Callable
-from contextlib import ExitStack
 from importlib import import_module
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from sousa.builders.arrangement import QUARANTINE
-from sousa.builders.cli import one_line
-from sousa.builders.import_midi import import_midi
-from sousa.builders.import_plan import ImportPlan, shares
-from sousa.builders.midi_limits import Limits
-from sousa.builders.progress import Progress
-from sousa.builders.tokenize import tokenize
-from sousa.builders.tokens import Tokenizer, parse_tokenizers
-
-CARD: Final = "sousa.cards.card"
-"""Writes the card of a folder; downstream of the builders, so loaded by name."""
-
-INT, FLOAT = {"type": int, "metavar": "N"}, {"type": float, "metavar": "X"}
-
-TOKENS_HELP: Final = "a list such as grid,ms,remi:CONFIG.json"
-
-LIMITS: Final[dict[str, tuple[dict[str, Any], str]]] = {
-    "min_notes": (INT, "fewest notes (default: 1)"),
-    "max_notes": (INT, "most notes"),
-    "min_sec": (FLOAT, "shortest time to the end of the last note (default: 0.001)"),
-    "max_sec": (FLOAT, "longest"),
-    "max_silence_sec": (FLOAT, "longest time in which no note sounds"),
-    "min_density": (FLOAT, "fewest notes a second"),
-    "max_density": (FLOAT, "most notes a second"),
-    "max_file_mb": (FLOAT, "largest file (default: 4)"),
-    "max_events": (INT, "most events of all kinds (default: 1000000)"),
-    "max_read_sec": (FLOAT, "time that a file may take (default: 60)"),
+KINDS: Final = {
+    "midi": ("sousa.builders.midi_commands", "Import a tree of MIDI files."),
 }
-"""Options that filter files, as they are named in `Limits`."""
+"""Module and one line of help of each kind. In the module, `OPTIONS` and `RUN` hold its functions,
+as those of `cli.COMMANDS` do."""
 
 
 def _add_import(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(
         dest="kind", metavar="KIND", required=True, parser_class=type(parser)
     )
-    for kind, (help_, add, _) in KINDS.items():
-        add(kinds.add_parser(kind, help=help_, description=help_, allow_abbrev=False))
+    for kind, (module_name, help_) in KINDS.items():
+        command = kinds.add_parser(kind, help=help_, description=help_, allow_abbrev=False)
+        module = import_module(module_name)
+        module.OPTIONS[kind](command)
 
 
 def _import(options: argparse.Namespace) -> int:
-    _, _, run = KINDS[options.kind]
-    return run(options)
+    module_name, _ = KINDS[options.kind]
+    return int(import_module(module_name).RUN[options.kind](options))
 
 
-def _add_midi(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, metavar="DIR", help="the tree of MIDI files")
-    parser.add_argument("out", type=Path, metavar="OUT", help="a new, empty or unfinished folder")
-    parser.add_argument("--tokens", type=_names, default=("grid",), help=TOKENS_HELP)
-    split = parser.add_mutually_exclusive_group()
-    split.add_argument(
-        "--split",
-        type=_shares,
-        default=shares("0.9"),
-        metavar="X[,X[,X]]",
-        help="shares of train, validation, test; 0.9 leaves 0.05 each (default: 0.9)",
-    )
-    split.add_argument(
-        "--split-by", choices=("folder",), help="take the splits from the top folders' names"
-    )
-    parser.add_argument("--seed", type=int, default=42, help="of splits and order (default: 42)")
-    parser.add_argument("--keep-duplicates", action="store_true", help="keep all of equal files")
-    for name, (kind, help_) in LIMITS.items():
-        parser.add_argument(_flag(name), dest=name, help=help_, **kind)
-    parser.add_argument("--workers", type=int, default=_cores(), metavar="N", help="processes")
-    parser.add_argument("--overwrite", action="store_true", help="replace another dataset")
-
-
-def _midi(options: argparse.Namespace) -> int:
-    _check_workers(options.workers)
-    given = {name: getattr(options, name) for name in LIMITS}
-    try:
-        limits = Limits(**{name: bound for name, bound in given.items() if bound is not None})
-        tokenizers = _tokenizers(options.tokens)
-    except (ValueError, OSError) as error:
-        raise argparse.ArgumentError(None, one_line(error)) from error
-
-    def plan_of(files: int, digest: str) -> ImportPlan:
-        return ImportPlan(
-            files=files,
-            listing_sha256=digest,
-            tokenizers=tokenizers,
-            shares=None if options.split_by else options.split,
-            seed=options.seed,
-            keep_duplicates=options.keep_duplicates,
-            limits=limits,
-        )
-
-    with ExitStack() as stack:
-
-        def progress(unit: str, total: int) -> Callable[[int], None]:
-            return stack.enter_context(Progress(total, unit))
-
-        imported = import_midi(
-            options.source,
-            options.out,
-            plan_of,
-            workers=options.workers,
-            overwrite=options.overwrite,
-            describe=import_module(CARD).write,
-            progress=progress,
-        )
-    rows = ", ".join(f"{split} {count:,}" for split, count in imported.rows.items())
-    sys.stdout.write(f"rows: {rows}; rejected: {imported.rejected:,}, see {QUARANTINE}\n")
-    return 0
-
-
-def _add_tokenize(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, metavar="OUT", help="a dataset's folder")
-    parser.add_argument("--tokens", type=_names, required=True, help=TOKENS_HELP)
-    parser.add_argument("--workers", type=int, default=_cores(), metavar="N", help="processes")
-
-
-def _tokenize(options: argparse.Namespace) -> int:
-    _check_workers(options.workers)
-    if not options.tokens:
-        raise argparse.ArgumentError(None, "--tokens must name at least one, such as grid")
-    try:
-        tokenizers = parse_tokenizers(options.tokens)
-    except (ValueError, OSError) as error:
-        raise argparse.ArgumentError(None, one_line(error)) from error
-    with ExitStack() as stack:
-        tokenize(
-            options.out,
-            tokenizers,
-            workers=options.workers,
-            describe=import_module(CARD).write,
-            progress=lambda total: stack.enter_context(Progress(total, "rows")),
-        )
-    return 0
-
-
-def _check_workers(workers: int) -> None:
-    if workers < 1:
-        raise argparse.ArgumentError(None, f"--workers must be at least 1, got {workers}")
-
-
-def _tokenizers(specs: tuple[str, ...]) -> dict[str, Tokenizer]:
-    found = parse_tokenizers(specs)
-    built = [each.type for each in found.values() if each.needs_strokes]
-    if built:
-        raise ValueError(f"--tokens {built[0]} needs labelled strokes, which MIDI files lack")
-    return found
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
-
-
-def _shares(text: str) -> tuple[float, float, float]:
-    try:
-        return shares(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"must be one to three shares in [0, 1] that sum to 1 or less, got {text!r}"
-        ) from error
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
-
-
-Add = Callable[[argparse.ArgumentParser], None]
-Run = Callable[[argparse.Namespace], int]
-
-KINDS: Final[dict[str, tuple[str, Add, Run]]] = {
-    "midi": ("Import a tree of MIDI files.", _add_midi, _midi),
-}
-"""What can be imported: one line of help, and the functions that add options and run."""
-
-OPTIONS: Final = {"import": _add_import, "tokenize": _add_tokenize}
-RUN: Final = {"import": _import, "tokenize": _tokenize}
+OPTIONS: Final = {"import": _add_import}
+RUN: Final = {"import": _import}

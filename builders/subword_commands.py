@@ -1,14 +1,12 @@
 """The command that trains tokenizers: `tokenizer train`."""
 
 import argparse
-import os
 import sys
 from contextlib import ExitStack
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from sousa.builders.import_commands import CARD
+from sousa.builders.options import add_workers, check_workers, describe
 from sousa.builders.progress import Progress
 from sousa.builders.subword_tokens import MODELS
 from sousa.builders.subword_training import Training, trained
@@ -36,13 +34,11 @@ def _add(parser: argparse.ArgumentParser) -> None:
         help="most rows of split train to train on, drawn if there are more (default: 100000)",
     )
     train.add_argument("--seed", type=int, default=42, help="of the rows drawn (default: 42)")
-    cores = len(os.sched_getaffinity(0))
-    train.add_argument("--workers", type=int, default=cores, metavar="N", help="processes")
+    add_workers(train)
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.workers < 1:
-        raise argparse.ArgumentError(None, f"--workers must be at least 1, got {options.workers}")
+    check_workers(options.workers)
     try:
         training = Training(
             column=options.column,
@@ -64,7 +60,7 @@ def _run(options: argparse.Namespace) -> int:
             options.out,
             {training.target: found.tokenizer},
             workers=options.workers,
-            describe=import_module(CARD).write,
+            describe=describe,
             progress=lambda total: stack.enter_context(Progress(total, "rows")),
         )
     return 0

@@ -5,11 +5,12 @@ Three kinds of checks, each a table from name to function: of the folder (`check
 (`check_audio`). Here they are handed what they look at, one row group at a time.
 """
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+from sousa.builders import midi_schema
 from sousa.builders.check_audio import AUDIO_CHECKS, Verdict, clip_of, judge_pair
 from sousa.builders.check_files import FOLDER_CHECKS, read_manifest
 from sousa.builders.check_import import NEEDED, check_import
@@ -17,6 +18,7 @@ from sousa.builders.check_midi import DERIVED_CHECKS, Context
 from sousa.builders.check_rows import ROW_CHECKS, check_lists, check_values
 from sousa.builders.findings import Report, Tally
 from sousa.builders.folder import DAMAGE, Folder, Group, Split, one_line, open_folder
+from sousa.builders.kinds import BUILT
 from sousa.builders.labels import SCORE_SETS
 from sousa.builders.schema import CONFIG_RATES, SPLITS
 from sousa.builders.tokens import Tokenizer, load_tokenizer
@@ -50,8 +52,17 @@ CHECKS: Final = (
 )
 """Names of all checks of a built dataset, in the order of the report."""
 
-CHECKS_OF_IMPORTED: Final = (*FOLDER_CHECKS, "configs", *GATES, *IMPORT_CHECKS)
-"""Those of an imported one."""
+CHECKS_OF_MIDI: Final = (*FOLDER_CHECKS, "configs", *GATES, *IMPORT_CHECKS)
+"""Those of one that was imported from MIDI files."""
+
+NAMES_OF: Final = {BUILT: CHECKS, midi_schema.KIND: CHECKS_OF_MIDI}
+"""Names of the checks by what a dataset was made of."""
+
+_CHECKS_OF: Final[dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]]] = {
+    BUILT: (ROW_CHECKS, DERIVED_CHECKS),
+    midi_schema.KIND: ({}, IMPORT_CHECKS),
+}
+"""Checks of rows, and of what is derived from sound ones."""
 
 Progress = Callable[[int], None]
 """Is told how many more rows are done; `num_rows` is how many there are."""
@@ -113,7 +124,7 @@ class _Run:
     ) -> None:
         self.folder = folder
         self._pool = pool
-        self.tally = Tally(CHECKS_OF_IMPORTED if folder.is_imported else CHECKS)
+        self.tally = Tally(NAMES_OF[folder.kind])
         self._sample = sample
         self._progress = progress
         self._unfit: dict[str, set[int]] = {name: set() for name in folder.reference}
@@ -133,9 +144,7 @@ class _Run:
         for group, rows in self._groups(split, _labels(split), every=True):
             fit = self._fit(group, rows, split)
             bad: set[int] = set()
-            checks, derived_checks = (
-                ({}, IMPORT_CHECKS) if self.folder.is_imported else (ROW_CHECKS, DERIVED_CHECKS)
-            )
+            checks, derived_checks = _CHECKS_OF[self.folder.kind]
             for name, (needed, check) in checks.items():
                 if all(column in rows for column in needed):
                     bad |= self.tally.add_rows(name, fit, check(fit))
