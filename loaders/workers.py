@@ -82,7 +82,7 @@ class Workshop:
                 yield places.popleft(), fetched
         except BaseException as error:
             forget_frames(error)
-            raise told(error)  # noqa: B904 - the same, or said better
+            raise told(error, batches)  # noqa: B904 - the same, or said better
         finally:
             IN_USE.discard(batches)
             del batches
@@ -107,11 +107,23 @@ def forget_frames(error: BaseException | None) -> None:
         error = error.__context__
 
 
-def told(error: BaseException) -> BaseException:
+def told(error: BaseException, batches: Iterator[Fetched]) -> BaseException:
     """Return an error, in our words where PyTorch only notes that a process has hung up."""
-    if type(error) in HUNG_UP and "in DataLoader worker" not in str(error):  # where it was raised
-        return RuntimeError("a process that makes batches was killed, perhaps for want of memory")
-    return error
+    if type(error) not in HUNG_UP or "in DataLoader worker" in str(error):  # where it was raised
+        return error
+    await_death(batches)
+    return RuntimeError("a process that makes batches was killed, perhaps for want of memory")
+
+
+def await_death(batches: Iterator[Fetched]) -> None:
+    """Let PyTorch find that a process is dead; else it would while the iterator is deleted."""
+    while True:
+        try:
+            next(batches)
+        except HUNG_UP:
+            continue
+        except (RuntimeError, StopIteration):
+            return
 
 
 def same(fetched: Fetched) -> Fetched:
