@@ -14,7 +14,7 @@ demo: $(VENV)/installed
 	$(BIN)/python examples/train_skill.py demo/tiny --picture demo/confusion.png
 
 test: $(VENV)/installed
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .
