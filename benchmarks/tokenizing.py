@@ -6,8 +6,12 @@ Takes clips of 64 notes as `sousa build` writes them, and files of three instrum
 notes. Each tokenizer gets the bytes and gives ids, on one core; ours in batches, as `sousa build`,
 `import` and `tokenize` use them, with and without the check that says whether a row is exact.
 MidiTok's are in its default configuration, one stream for all programs. Rounds go through all
-tokenizers in turn; the table has medians of processor time. At the end, many clips on several
-processes.
+tokenizers in turn; the table has medians of processor time.
+
+Then subwords: 2,000 ids trained on clips, and used on others. Words that were met are not split
+again, so the second pass over the same clips is what a long run comes near to.
+
+At the end, many clips on several processes.
 """
 
 import argparse
@@ -15,23 +19,35 @@ import os
 import platform
 import statistics
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from importlib.metadata import version
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 from symusic import Note, Score, Tempo, TimeSignature, Track
 
-from sousa.builders import midi
+from sousa.builders import midi, subword_tokens
 from sousa.builders.events import read
 from sousa.builders.miditok_tokens import CLASSES
+from sousa.builders.subword_models import train
+from sousa.builders.subword_tokens import (
+    MODELS,
+    SubwordTokenizer,
+    event_starts,
+    subword_tokenizer,
+)
+from sousa.builders.subword_words import split_of
 from sousa.builders.tokens import OwnTokenizer
 
 CLIP_NOTES, SONG_NOTES = 64, 2048
 CLIPS, SONGS = 512, 24
+SUBWORDS = 2000
 Encode = Callable[[Sequence[bytes]], int]
 
 
@@ -96,6 +112,63 @@ def theirs(name: str) -> Encode | None:
         return sum(len(tokenizer.encode(Score.from_midi(file)).ids) for file in files)
 
     return encode
+
+
+def our_subwords(model: str, learned: Sequence[bytes]) -> tuple[SubwordTokenizer, OwnTokenizer]:
+    base = OwnTokenizer("grid")
+    split = split_of(base.vocab, event_starts(base))
+    words = split.words([base.encode(file) for file in learned])
+    trained = train(model, words, split.size, SUBWORDS)
+    return subword_tokenizer(model, base, trained, {}), base
+
+
+def their_subwords(learned: Sequence[bytes]) -> tuple[Encode, Encode] | None:
+    """REMI with BPE, and without."""
+    try:
+        import miditok
+    except ImportError:
+        return None
+    tokenizer = miditok.REMI(miditok.TokenizerConfig(use_programs=True))
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{number}.mid" for number in range(len(learned))]
+        for path, file in zip(paths, learned, strict=True):
+            path.write_bytes(file)
+        tokenizer.train(vocab_size=SUBWORDS, model="BPE", files_paths=paths)
+
+    def encode(files: Sequence[bytes], *, subwords: bool) -> int:
+        scores = map(Score.from_midi, files)
+        return sum(len(tokenizer.encode(score, encode_ids=subwords).ids) for score in scores)
+
+    return partial(encode, subwords=True), partial(encode, subwords=False)
+
+
+def compare_subwords(repeats: int) -> None:
+    """Print microseconds and tokens a note of subwords, from bytes, and without their base."""
+    learned, files = ([clip(seed) for seed in range(CLIPS * n, CLIPS * (n + 1))] for n in (1, 2))
+    theirs_found = their_subwords(learned)
+    found: dict[str, list[tuple[float, float, int]]] = {}
+    for model in MODELS:
+        tokenizer, base = our_subwords(model, learned)
+        for _ in range(repeats):
+            subword_tokens._loaded.cache_clear()
+            tokenizer.compress([])
+            alone, _ = timed(lambda files, base=base: len(base.tokenize(files)), files)
+            for what in ("words not met before", "words met before"):
+                taken, count = timed(lambda files, t=tokenizer: _count(t, files), files)
+                found.setdefault(f"grid, {model}, {what}", []).append((taken, taken - alone, count))
+    for _ in range(repeats if theirs_found else 0):
+        encode, plain = theirs_found or (len, len)
+        (taken, count), (alone, _) = timed(encode, files), timed(plain, files)
+        found.setdefault("REMI, bpe", []).append((taken, taken - alone, count))
+    print(f"\n{'64-note clips, subwords':40}{'us a note':>10}{'of it subwords':>16}{'tokens':>8}")
+    for name, rounds in found.items():
+        total = CLIP_NOTES * len(files)
+        us, of_it, tokens = (statistics.median(each) / total for each in zip(*rounds, strict=True))
+        print(f"{name:40}{us * 1e6:10.2f}{of_it * 1e6:16.2f}{tokens:8.2f}")
+
+
+def _count(tokenizer: SubwordTokenizer, files: Sequence[bytes]) -> int:
+    return sum(len(each.ids) for each in tokenizer.tokenize(files))
 
 
 def timed(encode: Encode, files: Sequence[bytes]) -> tuple[float, int]:
@@ -178,6 +251,7 @@ def main() -> None:
         + ", ".join(f"{name} {version(name)}" for name in names)
     )
     compare(options.repeats)
+    compare_subwords(options.repeats)
     at_once(options.clips, options.workers)
 
 

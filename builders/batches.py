@@ -98,6 +98,9 @@ class Batch:
 
 DRUMS_WHO: Final = 128
 
+STROKE_FIELDS: Final = {"hand": HANDS, "stroke_type": STROKE_TYPES}
+"""Fields of a stroke that are tokens, and their values."""
+
 
 @lru_cache(maxsize=4096)
 def _heads(instruments: Instruments) -> Ints:
@@ -205,8 +208,8 @@ def put_sticking(
     if notes != found:
         raise ValueError(f"tokens of hands need a stroke for each note, got {found} for {notes}")
     part = batch.parts["notes"]
-    fields = (("Hand", "hand", HANDS), ("Stroke", "stroke_type", STROKE_TYPES))
-    for place, (family, field, names) in zip(places, fields, strict=True):
+    rows = zip(places, ("Hand", "Stroke"), STROKE_FIELDS.items(), strict=True)
+    for place, family, (field, names) in rows:
         ids = [
             names.index(each) if isinstance(each, str) else each
             for cell in strokes

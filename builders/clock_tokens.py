@@ -4,21 +4,31 @@
     event   Shift_500 ... Shift [track] Drum|Pitch Velocity [Duration ...]
             Shift_500 ... Shift [track] Control|PedalOn|PedalOff|Bend
 
-A drum's note is three tokens. The track is written where it is not the first. Times are those of
-the file to half a step; what falls on one step is in order of kind and track. Tempos, time
-signatures and keys are not kept: decoding gives a file at 120 quarter notes a minute.
+A drum's note is three tokens. The track is written where it is not the first.
+
+What they hold, and what is meant when a row is called exact: every note, control change and bend
+with its instrument, pitch, velocity or value; when each of them is, and when each note ends, to the
+nearest step. A drum's note has no end of its own where the file has it last until the next of its
+track, and at most a thirty-second: it comes back until the next, and at most 62 ms, unless notes of
+its pitch that have an end of their own would then end out of turn. Events of one step are in order
+of kind, track and place in the file.
+
+What they do not hold: ticks, tempos, time signatures and keys. Decoding gives a file at 120 quarter
+notes a minute in which a tick is a step, and whose ids are those that were decoded.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sousa.builders.batches import (
     DRUM_PITCHES,
+    DRUMS_WHO,
     Batch,
     Strokes,
     check,
@@ -33,14 +43,16 @@ from sousa.builders.events import (
     DEFAULT_QUARTER_US,
     DEFAULT_SIGNATURE,
     DURATION,
+    PITCH,
+    THIRTY_SECONDS,
+    TICK,
     Events,
+    implied_durations,
 )
 from sousa.builders.grid_tokens import MOST_TICKS
 from sousa.builders.grid_vocabulary import VELOCITIES
-from sousa.builders.schema import TICKS_PER_QUARTER
 from sousa.builders.token_reader import UNSTATED, Collected, TokenReader, take_note, take_sound
 from sousa.builders.vocabulary import (
-    ABSENT,
     SOUND,
     STICKING,
     Family,
@@ -48,7 +60,6 @@ from sousa.builders.vocabulary import (
     Ints,
     Layout,
     Vocabulary,
-    long_number,
 )
 
 CLOCK_MS: Final = 2
@@ -56,11 +67,13 @@ MOST_STEPS: Final = 500
 """Steps of the clock in one token; longer gaps take several."""
 
 MOST_HOURS: Final = 24
+"""Until the last event begins, and of a note."""
+
 LENGTHS: Final = 25
 """Base of the numbers that durations are, in steps of the clock."""
 
-MS_PER_TICK: Final = DEFAULT_QUARTER_US / 1000 / TICKS_PER_QUARTER
-"""Of the files that decoding gives."""
+CLOCK_TICKS: Final = DEFAULT_QUARTER_US // 1000 // CLOCK_MS
+"""Ticks to the quarter note of the files that decoding gives: each is a step of the clock."""
 
 FAMILIES: Final[tuple[Family, ...]] = (
     ("Bar", None),  # never used; keeps the ids of version 1
@@ -88,6 +101,9 @@ class ClockCode:
 
     sticking: bool
 
+    ticks_per_quarter: ClassVar[int] = CLOCK_TICKS
+    """Of what decoding gives, unless the tokens say otherwise."""
+
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """The tokens."""
@@ -103,9 +119,16 @@ class ClockCode:
         slowest_ms = int(events.tempos[:, 1].max()) / 1000 / events.ticks_per_quarter
         if last * slowest_ms <= MOST_HOURS * 3_600_000:
             return
-        hours = _Clock([events]).ms(np.zeros(1, np.int64), np.array([last]))[0] / 3_600_000
+        tables = [getattr(events, kind)[:, TICK] for kind in _KINDS]
+        last_onset = max([int(ticks.max(initial=0)) for ticks in tables])
+        onset, end = events.notes[:, TICK], events.notes[:, TICK] + events.notes[:, DURATION]
+        ticks = np.concatenate([[last_onset], onset, end]).astype(np.int64)
+        steps = _Clock([events]).steps(np.zeros(len(ticks), np.int64), ticks)
+        lengths = steps[1 + len(onset) :] - steps[1 : 1 + len(onset)]
+        hours = max(int(steps[0]), int(lengths.max(initial=0))) * CLOCK_MS / 3_600_000
         if hours > MOST_HOURS:
-            raise ValueError(f"ms tokens hold at most {MOST_HOURS} hours, the file has {hours:.0f}")
+            got = f"{math.ceil(hours * 100) / 100:g}"
+            raise ValueError(f"ms tokens hold at most {MOST_HOURS} hours, the file has {got}")
 
     def encode(self, files: Sequence[Events], strokes: Sequence[Strokes] | None) -> list[Ids]:
         """Return the ids of files that `check` lets pass."""
@@ -119,8 +142,8 @@ class ClockCode:
         later = rows[batch.track != batch.first_track[batch.file]]
         if len(later):
             put_tracks(layout, batch, v, later, _WHO)
-        _put_durations(layout, batch, clock, v)
-        step = np.rint(clock.ms(batch.file, batch.tick) / CLOCK_MS).astype(np.int64)
+        step = clock.steps(batch.file, batch.tick)
+        _put_durations(layout, batch, clock, step, v)
         order = _order(batch, step)
         return self._joined(layout, batch, order, step, files)
 
@@ -148,7 +171,7 @@ class ClockCode:
             ValueError: If they are no sequence of these tokens.
         """
         reader = TokenReader(ids, self.vocabulary)
-        found = Collected(TICKS_PER_QUARTER, reader.instruments())
+        found = Collected(CLOCK_TICKS, reader.instruments())
         found.signatures.append((0, *DEFAULT_SIGNATURE))
         found.tempos.append((0, DEFAULT_QUARTER_US))
         step = 0
@@ -159,7 +182,7 @@ class ClockCode:
                 step += shift
             track = found.track(reader) if reader.next in ("Program", "Drums") else 0
             kind, values = take_sound(reader)
-            event = (_ticks(step), track, *values)
+            event = (step, track, *values)
             if kind == "notes":
                 velocity = take_note(reader, sticking=self.sticking)
                 event += (velocity, _duration(reader, usual=found.is_drum(track)))
@@ -179,11 +202,7 @@ def _order(batch: Batch, step: Ints) -> Ints:
 def _duration(reader: TokenReader, *, usual: bool) -> int:
     if usual and reader.next != "Duration":
         return UNSTATED
-    return _ticks(reader.run("Duration", LENGTHS))
-
-
-def _ticks(steps: int) -> int:
-    return round(steps * CLOCK_MS / MS_PER_TICK)
+    return reader.run("Duration", LENGTHS)
 
 
 class _Clock:
@@ -211,15 +230,36 @@ class _Clock:
         ms += (tick - self._tick[tempo]) * self._ms_per_tick[tempo]
         return ms
 
+    def steps(self, file: Ints, tick: Ints) -> Ints:
+        """Return when ticks of files are, in steps of the clock."""
+        return np.rint(self.ms(file, tick) / CLOCK_MS).astype(np.int64)
 
-def _put_durations(layout: Layout, batch: Batch, clock: _Clock, v: Vocabulary) -> None:
+
+def _put_durations(layout: Layout, batch: Batch, clock: _Clock, step: Ints, v: Vocabulary) -> None:
+    """Write the ends of notes; of drums those that are not usual, in the file nor on the clock."""
     stated = batch.stated()
     if not len(stated):
         return
-    file, tick, _ = batch.of("notes")
-    file, tick = file[stated], tick[stated]
-    ends = clock.ms(file, tick + batch.tables["notes"][DURATION][stated])
-    steps = np.rint((ends - clock.ms(file, tick)) / CLOCK_MS).astype(np.int64)
+    file, tick, track = batch.of("notes")
+    onset = step[batch.parts["notes"]]
+    length = clock.steps(file, tick + batch.tables["notes"][DURATION]) - onset
+    is_drum = batch.who[track] == DRUMS_WHO
+    if is_drum[stated].any():
+        most = np.full(len(onset), CLOCK_TICKS // THIRTY_SECONDS)
+        usual = implied_durations(onset, track, most)
+        is_own = ~is_drum | (length != usual)
+        is_stated = np.zeros(len(onset), np.bool_)
+        is_stated[stated] = is_own[stated]
+        voice = track * 128 + batch.tables["notes"][PITCH]
+        crossed = _crossed(voice, onset + np.where(is_stated, length, usual))
+        stated = np.flatnonzero(is_stated | is_own & crossed)
     rows = batch.parts["notes"].start + stated
-    for place, digit in zip(_LENGTH, reversed(long_number(steps, LENGTHS, 6)), strict=True):
-        layout.put(place, rows, np.where(digit < 0, ABSENT, v.first("Duration") + digit))
+    layout.put_long(_LENGTH, rows, length[stated], v.first("Duration"), LENGTHS)
+
+
+def _crossed(voice: Ints, end: Ints) -> NDArray[np.bool_]:
+    """Return the notes of voices in which one ends before an earlier one: MIDI cannot say that."""
+    order = np.argsort(voice, kind="stable")
+    falls = (np.diff(voice[order]) == 0) & (np.diff(end[order]) < 0)
+    found: NDArray[np.bool_] = np.isin(voice, voice[order][1:][falls])
+    return found

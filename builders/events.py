@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from symusic import ControlChange, KeySignature, Note, PitchBend, Score, Tempo, TimeSignature, Track
+from symusic import Score
 
-from sousa.builders import smf
+from sousa.builders import smf, smf_writing
 from sousa.builders.midi import SNARE
+from sousa.builders.smf_writing import BEND, CONTROL, KEY, METER, NAME, PROGRAM, TEMPO, Message
 
 Table = NDArray[np.int32]
 """One row an event."""
@@ -32,6 +33,12 @@ DEFAULT_SIGNATURE: Final = (4, 4)
 
 _NONE: Final = {width: np.empty((0, width), np.int32) for width in range(2, 6)}
 """Tables without events, by their number of columns."""
+
+TABLES: Final = ("notes", "tempos", "signatures", "keys", "controls", "bends")
+"""Attributes of `Events` that are tables."""
+
+DRUM_CHANNEL: Final = 9
+"""Channels count from 0 here."""
 
 DRUMS: Final = ((0, True),)
 """Instruments of a file of one drum track, and of one without events."""
@@ -64,8 +71,10 @@ class Events:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Events):
             return NotImplemented
-        names = [field.name for field in fields(self)]
-        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
+        return all(
+            np.array_equal(getattr(self, each.name), getattr(other, each.name))
+            for each in fields(self)
+        )
 
     __hash__ = None  # type: ignore[assignment]  # arrays can change
 
@@ -73,42 +82,51 @@ class Events:
 def read(midi: bytes) -> Events:
     """Return the events of a MIDI file.
 
-    An instrument that changes in a track makes a track of its own. Of several tempos or signatures
+    A file of type 2 is read if it has one pattern: several have no common time. An instrument that
+    changes in a track makes a track of its own. Of several tempos or signatures
     at one tick the last one counts, and until the first, 120 quarter notes a minute and 4/4.
 
     Raises:
         ValueError: If the bytes are no MIDI file, or times are not in quarter notes.
     """
-    return _events(_parsed(midi))
+    return _events(to_score(midi))
 
 
 def read_all(midi: bytes) -> tuple[Events, str]:
     """Return the events of a MIDI file, and what is heard of it that is not among them.
 
     Returns:
-        The events; and a line such as `2 notes that never end`, empty where nothing is missing.
+        The events; and a line such as `the tokens do not hold 2 notes that never end`, empty where
+        nothing is missing.
 
     Raises:
         ValueError: As `read`.
     """
-    score = _parsed(midi)
+    score = to_score(midi)
     events = _events(score)
     is_ours = bytes(score.dumps_midi()) == midi  # then nothing can be missing
     return events, "" if is_ours else _left_out(midi, events)
 
 
-def _parsed(midi: bytes) -> Score:
+def to_score(midi: bytes) -> Score:
+    """Return a MIDI file as symusic reads it, also one in a RIFF container.
+
+    Raises:
+        ValueError: If the bytes are no MIDI file, or times are not in quarter notes.
+    """
+    if not isinstance(midi, bytes):
+        raise ValueError(f"a MIDI file must be bytes, got {type(midi).__name__}")
+    content = smf.unwrap(midi)
+    smf.header(content)
     try:
-        score = Score.from_midi(midi)
+        return Score.from_midi(content)
     except RuntimeError as error:
+        smf.parse(content)  # knows better what is wrong
         raise ValueError(f"not a MIDI file of {len(midi)} bytes: {error}") from error
-    if score.ticks_per_quarter < 1:
-        raise ValueError(f"a quarter note must have ticks, got {score.ticks_per_quarter}")
-    return score
 
 
 def _events(score: Score) -> Events:
-    tracks = list(score.tracks)
+    tracks = [track for track in score.tracks if len(track.notes)]  # the others are not heard
     tempos = [(tempo.time, tempo.mspq) for tempo in score.tempos]
     signatures = [(sig.time, sig.numerator, sig.denominator) for sig in score.time_signatures]
     keys = score.key_signatures
@@ -122,7 +140,7 @@ def _events(score: Score) -> Events:
         controls=_of_tracks([t.controls for t in tracks], ("time", "", "number", "value")),
         bends=_of_tracks([t.pitch_bends for t in tracks], ("time", "", "value")),
     )
-    for table in (events.notes, events.tempos, events.signatures, events.keys, events.controls):
+    for table in (getattr(events, name) for name in TABLES):
         if len(table) and table[0, TICK] < 0:
             raise ValueError("times must not be negative: the file lasts longer than 2^31 ticks")
     return events
@@ -135,43 +153,55 @@ def _keys(keys: Any) -> Table:
 
 def write(events: Events) -> bytes:
     """Return a MIDI file that holds some events, which `read` gives back."""
-    score = Score(events.ticks_per_quarter)
-    for tick, quarter_us in events.tempos.tolist():
-        score.tempos.append(Tempo(tick, mspq=quarter_us))
-    for tick, numerator, denominator in events.signatures.tolist():
-        score.time_signatures.append(TimeSignature(tick, numerator, denominator))
-    for tick, sharps, minor in events.keys.tolist():
-        score.key_signatures.append(KeySignature(tick, sharps, minor))
-    for index, (program, is_drum) in enumerate(events.instruments):
-        score.tracks.append(_track(events, index, program, is_drum=is_drum))
-    return bytes(score.dumps_midi())
+    signatures, keys, tempos = (
+        table.tolist() for table in (events.signatures, events.keys, events.tempos)
+    )
+    tracks = [_messages(events, index) for index in range(len(events.instruments))]
+    tracks[0] += [
+        *(
+            smf_writing.meta(tick, METER, 0x58, bytes((beats, beat.bit_length() - 1, 24, 8)))
+            for tick, beats, beat in signatures
+        ),
+        *(smf_writing.meta(tick, KEY, 0x59, bytes((sharps & 0xFF, m))) for tick, sharps, m in keys),
+        *(smf_writing.meta(tick, TEMPO, 0x51, us.to_bytes(3, "big")) for tick, us in tempos),
+    ]
+    return smf_writing.smf(events.ticks_per_quarter, tracks)
 
 
-def _track(events: Events, index: int, program: int, *, is_drum: bool) -> Track:
+def _messages(events: Events, index: int) -> list[Message]:
+    """Return the messages of a track; its channel does not matter but for drums."""
+    program, is_drum = events.instruments[index]
+    melodic = index % 15
+    channel = DRUM_CHANNEL if is_drum else melodic + (melodic >= DRUM_CHANNEL)
     notes, controls, bends = (
         table[table[:, TRACK] == index] for table in (events.notes, events.controls, events.bends)
     )
     is_snare = is_drum and bool(np.all(notes[:, PITCH] == SNARE))
-    track = Track(name="snare" if is_snare else "", program=program, is_drum=is_drum)
-    track.notes = Note.from_numpy(
-        time=np.ascontiguousarray(notes[:, TICK]),
-        duration=np.ascontiguousarray(notes[:, DURATION]),
-        pitch=notes[:, PITCH].astype(np.int8),
-        velocity=notes[:, VELOCITY].astype(np.int8),
-    )
-    for tick, _, number, value in controls.tolist():
-        track.controls.append(ControlChange(tick, number, value))
-    for tick, _, value in bends.tolist():
-        track.pitch_bends.append(PitchBend(tick, value))
-    return track
+    return [
+        *([smf_writing.meta(0, NAME, 0x03, b"snare")] if is_snare else []),
+        Message(0, PROGRAM, bytes((0xC0 | channel, program))),
+        *(
+            Message(tick, CONTROL, bytes((0xB0 | channel, number, value)))
+            for tick, _, number, value in controls.tolist()
+        ),
+        *(
+            Message(tick, BEND, bytes((0xE0 | channel, value + 8192 & 0x7F, value + 8192 >> 7)))
+            for tick, _, value in bends.tolist()
+        ),
+        *(
+            message
+            for tick, _, pitch, velocity, duration in notes.tolist()
+            for message in smf_writing.note(channel, tick, pitch, velocity, duration)
+        ),
+    ]
 
 
 def _left_out(midi: bytes, events: Events) -> str:
-    """Compare with what the file says byte by byte."""
+    """Return what a file says byte by byte, and its events do not."""
     try:
         tracks = smf.parse(smf.unwrap(midi)).tracks
     except ValueError as error:
-        return str(error)
+        return f"the file is damaged, so tokens may be missing: {error}"
     status, channel, second = (
         (
             np.concatenate([np.empty(0, np.int64), *columns])
@@ -188,7 +218,8 @@ def _left_out(midi: bytes, events: Events) -> str:
         "pitch bends": (heard & (status == 0xE0)).sum() - len(events.bends),
         "aftertouches": (heard & np.isin(status, (0xA0, 0xD0))).sum(),
     }
-    return ", ".join(f"{count} {name}" for name, count in missing.items() if count > 0)
+    found = ", ".join(f"{count} {name}" for name, count in missing.items() if count > 0)
+    return f"the tokens do not hold {found}" if found else ""
 
 
 def implied_durations(

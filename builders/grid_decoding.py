@@ -1,6 +1,7 @@
 """Ids of the grid back to events."""
 
 from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from sousa.builders.grid_vocabulary import BEAT, KEY_ZERO, LENGTHS, MICRO, TEMPO
 from sousa.builders.schema import TICKS_PER_QUARTER
 from sousa.builders.token_reader import UNSTATED, Collected, TokenReader, take_note, take_sound
 from sousa.builders.vocabulary import DIGIT, Vocabulary
+
+DIVISIONS: Final = range(1, 2**15)
+QUARTERS_US: Final = range(1, 2**24)
 
 
 def decode(ids: Iterable[int], vocabulary: Vocabulary) -> Events:
@@ -23,9 +27,7 @@ def decode(ids: Iterable[int], vocabulary: Vocabulary) -> Events:
     scale = TICKS_PER_QUARTER
     if reader.next == "Division":
         reader.take("Division")
-        scale = reader.number(4)
-    if scale < 1:
-        raise ValueError("a quarter note must have ticks, got Division 0")
+        scale = reader.number(4, DIVISIONS)
     signature, tempo = _signature(reader), _tempo(reader)
     found = Collected(scale, reader.instruments())
     found.signatures.append((0, *signature))
@@ -112,6 +114,8 @@ class _Decoder:
         coarse = reader.run("Duration", LENGTHS) * bars.STEP_TICKS
         if reader.next == "Micro":
             coarse += MICRO[reader.take("Micro")]
+        if coarse < 0:
+            raise ValueError(f"a note must not end before it begins, got a duration of {coarse}")
         return self._tick(coarse) + reader.optional_number(2)
 
     def _exact(self, coarse: int) -> tuple[int, int]:
@@ -141,5 +145,5 @@ def _signature(reader: TokenReader) -> tuple[int, int]:
 def _tempo(reader: TokenReader) -> int:
     bpm = TEMPOS_BPM[reader.take("Tempo")]
     if reader.next == "Digit":
-        return reader.number(6)
+        return reader.number(6, QUARTERS_US)
     return int(microseconds(np.array(bpm)))

@@ -14,7 +14,7 @@ the quarter note say so, and count what lies between two ticks in two more digit
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,6 @@ from sousa.builders.vocabulary import (
     Ints,
     Layout,
     Vocabulary,
-    long_number,
 )
 
 MOST_BARS: Final = 1_000_000
@@ -70,6 +69,9 @@ class GridCode:
     """
 
     sticking: bool
+
+    ticks_per_quarter: ClassVar[int] = TICKS_PER_QUARTER
+    """Of what decoding gives, unless the tokens say otherwise."""
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -198,9 +200,7 @@ class _Pass:
         rows = batch.parts["notes"].start + stated
         coarse, fine = coarse_ticks(duration, batch.scale[batch.file[rows]])
         steps, rest = np.divmod(coarse + bars.EARLY_TICKS, bars.STEP_TICKS)
-        digits = long_number(steps, LENGTHS, len(_LENGTH))
-        for place, digit in zip(_LENGTH, reversed(digits), strict=True):
-            layout.put(place, rows, np.where(digit < 0, ABSENT, v.first("Duration") + digit))
+        layout.put_long(_LENGTH, rows, steps, v.first("Duration"), LENGTHS)
         is_whole = rest == bars.EARLY_TICKS
         layout.put(_REST, rows, np.where(is_whole, ABSENT, v.first("Micro") + rest))
         between = fine > 0

@@ -1,13 +1,15 @@
 """One file through a tokenizer of MidiTok, and back: what its row holds, and whether all of it."""
 
+import reprlib
+from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
 from symusic import Score
 
-from sousa.builders.events import Events, read
+from sousa.builders.events import Events, read, to_score
 from sousa.builders.tokenizer import Encoded, as_lists
-from sousa.builders.vocabulary import Ids
+from sousa.builders.vocabulary import Ids, whole_ids
 
 ROUNDED: Final = {"BEAT": "velocity", "PerTok": "duration"}
 """What a class rounds in the tokens, and not when it prepares a file: beats have one velocity,
@@ -32,12 +34,19 @@ def vocabulary_of(tokenizer: Any) -> dict[str, int]:
 def encoded(tokenizer: Any, midi: bytes) -> Encoded:
     """Return MidiTok's ids of a file, if the notes that it encoded come back."""
     try:
-        events = read(midi)
-        score = tokenizer.preprocess_score(Score.from_midi(midi))
-        ids = _ids(tokenizer, tokenizer.encode(score, no_preprocess_score=True))
+        events, score = read(midi), to_score(midi)
+    except ValueError as error:
+        return Encoded(None, exact=False, reason=" ".join(str(error).split()))
+    try:
+        score = tokenizer.preprocess_score(score)
+        found = tokenizer.encode(score, no_preprocess_score=True)
+        if isinstance(found, list) and len(found) > 1:
+            reason = f"{len(found)} tracks make {len(found)} sequences; set use_programs for one"
+            return Encoded(None, exact=False, reason=reason)
+        ids = _ids(tokenizer, found)
         again = score_of(tokenizer, as_lists(ids), score)
     except Exception as error:  # a file that it fails on is not one to end a run
-        return Encoded(None, exact=False, reason=named(error))
+        return Encoded(None, exact=False, reason=_failure(tokenizer, error))
     lost = _lost(tokenizer, score, again)
     if lost:
         return Encoded(None, exact=False, reason=lost)
@@ -45,36 +54,60 @@ def encoded(tokenizer: Any, midi: bytes) -> Encoded:
     return Encoded(ids, exact=not reason, reason=reason)
 
 
+def _failure(tokenizer: Any, error: Exception) -> str:
+    """Return in one sentence what MidiTok fails on."""
+    name = f"MidiTok's {type(tokenizer).__name__}"
+    if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
+        return f"{name} has no token {error.args[0]} in this configuration"
+    return f"{name} fails on the file: {named(error)}"
+
+
 def named(error: Exception) -> str:
     """Return an error in one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def _ids(tokenizer: Any, found: Any) -> Ids | list[Ids]:
-    """Return the ids of a sequence, or of the only one.
+def checked(tokenizer: Any, ids: Iterable[Any]) -> list[Any]:
+    """Return ids as plain numbers, or as lists of them, one of each vocabulary.
 
     Raises:
-        ValueError: If the tokenizer made a sequence of each of several tracks.
+        ValueError: If they are neither, or a number is not in its vocabulary.
     """
-    if isinstance(found, list):
-        if len(found) > 1:
-            raise ValueError(
-                f"{len(found)} tracks make {len(found)} sequences; set use_programs for one"
-            )
-        found = found[0].ids if found else []
-    else:
-        found = found.ids
+    if not tokenizer.is_multi_voc:
+        size = max(vocabulary_of(tokenizer).values()) + 1
+        return list(whole_ids(ids, size).tolist())
+    sizes = [max(part.values()) + 1 for part in tokenizer.vocab]
+    allowed = f"ids must be a list of lists of at most {len(sizes)} numbers, one a vocabulary"
+    if not _is_list(ids):
+        raise ValueError(f"{allowed}, got {reprlib.repr(ids)}")
+    rows = []
+    for place, row in enumerate(ids):
+        numbers = list(row) if _is_list(row) else []
+        if not 0 < len(numbers) <= len(sizes):
+            raise ValueError(f"{allowed}, got {reprlib.repr(row)} in place {place}")
+        rows.append([whole_ids([n], size).item() for n, size in zip(numbers, sizes, strict=False)])
+    return rows
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes)
+
+
+def _ids(tokenizer: Any, found: Any) -> Ids | list[Ids]:
+    """Return the ids of a sequence, or of the only one."""
+    first = found[:1] if isinstance(found, list) else [found]
+    ids = first[0].ids if first else []
     if tokenizer.is_multi_voc:
-        return [np.array(row, np.uint16) for row in found]
-    return np.array(found, np.uint16)
+        return [np.array(row, np.uint16) for row in ids]
+    return np.array(ids, np.uint16)
 
 
 def score_of(tokenizer: Any, ids: list[Any], like: Any = None) -> Any:
     """Decode ids; one sequence a track needs to be told whose, from a score or the tokens."""
-    if tokenizer.one_token_stream:
-        return tokenizer.decode(ids)
     if not ids:
         return Score(tokenizer.time_division)
+    if tokenizer.one_token_stream:
+        return tokenizer.decode(ids)
     if like is not None:
         is_drum = bool(like.tracks) and like.tracks[0].is_drum
         program = like.tracks[0].program if like.tracks else 0

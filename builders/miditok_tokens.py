@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from sousa.builders.batches import Strokes
-from sousa.builders.miditok_rows import encoded, named, score_of, vocabulary_of
-from sousa.builders.tokenizer import Encoded, as_lists, digest, paired
+from sousa.builders.miditok_rows import checked, encoded, named, score_of, vocabulary_of
+from sousa.builders.tokenizer import Encoded, check_unchanged, digest, paired
 from sousa.builders.vocabulary import SPECIALS, Ids
 
 CLASSES: Final = {
@@ -117,10 +117,10 @@ class MidiTokTokenizer:
         """Return the MIDI file that MidiTok makes of ids.
 
         Raises:
-            ValueError: If it cannot.
+            ValueError: If it cannot, or they are no ids of its vocabulary.
         """
         tokenizer = _loaded(self.text)
-        rows = as_lists(ids)
+        rows = checked(tokenizer, ids)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
@@ -181,9 +181,7 @@ def from_file(path: Path, content: dict[str, Any]) -> MidiTokTokenizer:
     Raises:
         ValueError: If the file was changed, or the MidiTok that is installed gives other ids.
     """
-    stated = {name: value for name, value in content.items() if name != "hash"}
-    if digest(stated) != content.get("hash") or content.get("version") != VERSION:
-        raise ValueError(f"{path}: vocabulary or hash is not that of this version's tokenizer")
+    check_unchanged(path, content, VERSION)
     text = _dumped(content)
     _miditok()  # says what to do if it is missing
     try:

@@ -7,16 +7,15 @@ from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from sousa.builders import grammar, grid_decoding
-from sousa.builders.batches import Strokes
+from sousa.builders.batches import STROKE_FIELDS, Strokes
 from sousa.builders.clock_tokens import ClockCode
 from sousa.builders.events import Events, read, read_all, write
 from sousa.builders.grid_tokens import GridCode
-from sousa.builders.schema import TICKS_PER_QUARTER
-from sousa.builders.tokenizer import Encoded, digest, paired
+from sousa.builders.tokenizer import Encoded, as_lists, digest, paired
 from sousa.builders.vocabulary import SPECIALS, Ids, Vocabulary
 
-VERSION: Final = 2
-"""Counts up when the tokens of a file change, or what they mean."""
+VERSIONS: Final = {"grid": 2, "ms": 3}
+"""Each counts up when the tokens of a file change, or what they mean."""
 
 STICKING: Final = "+hands"
 OWN_TYPES: Final = ("grid", "ms", f"grid{STICKING}", f"ms{STICKING}")
@@ -141,7 +140,7 @@ class OwnTokenizer:
         return [
             Encoded(None, exact=False, reason=outcome)
             if isinstance(outcome, str)
-            else Encoded(next(ids), exact=not outcome[1], reason=_missing(outcome[1]))
+            else Encoded(next(ids), exact=not outcome[1], reason=outcome[1])
             for outcome in found
         ]
 
@@ -152,9 +151,18 @@ class OwnTokenizer:
             return
         if strokes is None:
             raise ValueError(f"{self.type} tokens need the strokes of a file, not only its MIDI")
-        notes, found = len(events.notes), len(strokes["hand"])
-        if notes != found:
-            raise ValueError(f"the file has {notes} notes, the row {found} strokes")
+        for field, names in STROKE_FIELDS.items():
+            cell = strokes.get(field)
+            cell = [] if cell is None else as_lists(cell)
+            if len(cell) != len(events.notes):
+                notes, found = len(events.notes), len(cell)
+                raise ValueError(f"the file has {notes} notes, the row {found} strokes")
+            strange = set(cell).difference(names, range(len(names)))
+            if strange:
+                allowed = ", ".join(names)
+                raise ValueError(
+                    f"{field} of each stroke must be of {allowed}; got {strange.pop()!r}"
+                )
 
     @property
     def _rules(self) -> Any:
@@ -166,8 +174,8 @@ class OwnTokenizer:
         starts = ["Bar", "Position"] if "Position" in vocabulary.spans else ["Shift"]
         content: dict[str, Any] = {
             "type": self.type,
-            "version": VERSION,
-            "ticks_per_quarter": TICKS_PER_QUARTER,
+            "version": VERSIONS[self.type.removesuffix(STICKING)],
+            "ticks_per_quarter": _code(self.type).ticks_per_quarter,
             "depth": self.depth,
             "special_ids": self.special_ids,
             "grammar": {
@@ -182,10 +190,6 @@ class OwnTokenizer:
     def to_json(self) -> str:
         """Return its file in `tokenizers/`."""
         return json.dumps(self._content, indent=1) + "\n"
-
-
-def _missing(what: str) -> str:
-    return f"the tokens do not hold {what}" if what else ""
 
 
 @lru_cache

@@ -20,6 +20,8 @@ LONGEST_TICKS: Final = 2**31 - 1
 
 NOTE_OFF, NOTE_ON, CONTROL, PROGRAM = 0x80, 0x90, 0xB0, 0xC0
 TRACK_NAME, END_OF_TRACK, SET_TEMPO, TIME_SIGNATURE, KEY_SIGNATURE = 0x03, 0x2F, 0x51, 0x58, 0x59
+MAGIC: Final = b"MThd"
+HEADER_BYTES: Final = 14
 META: Final = 0xFF
 ESCAPES: Final = (0xF0, 0xF7)
 """Beginnings of system exclusive events."""
@@ -103,21 +105,35 @@ def parse(content: bytes) -> MidiFile:
     Raises:
         ValueError: If it is none, damaged, or of a kind whose times have no common unit.
     """
+    kind, count, division = header(content)
+    first = 8 + int.from_bytes(content[4:8], "big")
+    return MidiFile(kind, division, tuple(_tracks(content, first, count)))
+
+
+def header(content: bytes) -> tuple[int, int, int]:
+    """Return type, number of tracks and ticks to the quarter note.
+
+    Raises:
+        ValueError: If the content begins with no header, or one of a kind whose times have no
+            common unit.
+    """
     if not content:
         raise ValueError("empty file")
-    if content[:4] != b"MThd" or len(content) < 14:
-        raise ValueError(f"not a MIDI file: begins with {content[:4]!r}, must begin with b'MThd'")
-    header_bytes = int.from_bytes(content[4:8], "big")
+    if not content.startswith(MAGIC[: len(content)]):
+        raise ValueError(f"not a MIDI file: begins with {content[:4]!r}, must begin with {MAGIC!r}")
+    if len(content) < HEADER_BYTES:
+        raise ValueError(f"truncated: the header has {len(content)} of {HEADER_BYTES} bytes")
+    size = int.from_bytes(content[4:8], "big")
     kind, count, division = (int.from_bytes(content[at : at + 2], "big") for at in (8, 10, 12))
-    if header_bytes < 6 or kind > 2:
-        raise ValueError(f"malformed header: {header_bytes} bytes, type {kind}")
+    if size < HEADER_BYTES - 8 or kind > 2:
+        raise ValueError(f"malformed header: {size} bytes, type {kind}")
     if division & 0x8000:
         raise ValueError("SMPTE division: ticks are parts of a second, not of a quarter note")
     if division == 0:
         raise ValueError("malformed header: 0 ticks to the quarter note")
     if kind == 2 and count > 1:
         raise ValueError(f"type 2: {count} patterns that have no common time")
-    return MidiFile(kind, division, tuple(_tracks(content, 8 + header_bytes, count)))
+    return kind, count, division
 
 
 def _tracks(content: bytes, at: int, count: int) -> Iterator[TrackEvents]:

@@ -3,13 +3,12 @@
 import argparse
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Final
 
-from sousa.builders.options import add_workers, check_workers, describe
+from sousa.builders.options import add_workers, check_workers, describe, folder
 from sousa.builders.progress import Progress
 from sousa.builders.subword_tokens import MODELS
-from sousa.builders.subword_training import Training, trained
+from sousa.builders.subword_training import Training, WrongTraining, trained
 from sousa.builders.tokenize import tokenize
 
 
@@ -19,7 +18,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
     )
     help_ = "Train subwords on a token column, and write them as a new one."
     train = actions.add_parser("train", help=help_, description=help_, allow_abbrev=False)
-    train.add_argument("out", type=Path, metavar="OUT", help="a dataset's folder")
+    train.add_argument("out", type=folder, metavar="OUT", help="a dataset's folder")
     train.add_argument("--column", default="tokens", help="the token column (default: tokens)")
     train.add_argument(
         "--vocab-size", type=int, default=2000, metavar="N", help="most ids (default: 2000)"
@@ -48,9 +47,9 @@ def _run(options: argparse.Namespace) -> int:
             seed=options.seed,
             name=options.name,
         )
-    except ValueError as error:
+        found = trained(options.out, training)
+    except WrongTraining as error:
         raise argparse.ArgumentError(None, str(error)) from error
-    found = trained(options.out, training)
     sys.stdout.write(
         f"{training.target}: {len(found.tokenizer.vocab):,} ids, "
         f"trained on {found.rows:,} of {found.of_rows:,} rows\n"

@@ -4,7 +4,6 @@ Rows are read some at a time, so memory grows with the different words that are 
 number of rows; of more than `max_rows`, so many are drawn.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from sousa.builders.choices import refusal
-from sousa.builders.claim import MANIFEST
 from sousa.builders.folder import DAMAGE, one_line
 from sousa.builders.keys import generator
 from sousa.builders.schema import SPLITS
@@ -29,6 +27,7 @@ from sousa.builders.subword_tokens import (
     subword_tokenizer,
 )
 from sousa.builders.subword_words import split_of
+from sousa.builders.tokenize import finished_manifest
 from sousa.builders.tokens import COLUMNS, Tokenizer, load_tokenizer
 from sousa.builders.vocabulary import Ids
 
@@ -37,6 +36,10 @@ MOST_IDS: Final = 2**16
 
 NAME: Final = re.compile(r"tokens_[a-z0-9_]*[a-z0-9]")
 ROWS_AT_ONCE: Final = 1024
+
+
+class WrongTraining(ValueError):
+    """What is asked for cannot be trained, or not on this dataset."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +65,15 @@ class Training:
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""
         if self.model not in MODELS:
-            raise ValueError(refusal("model", self.model, tuple(MODELS)))
+            raise WrongTraining(refusal("model", self.model, tuple(MODELS)))
         if not self.vocab_size <= MOST_IDS:
-            raise ValueError(f"vocab_size must be at most {MOST_IDS}, got {self.vocab_size}")
+            raise WrongTraining(f"vocab_size must be at most {MOST_IDS}, got {self.vocab_size}")
         if self.max_rows < 1:
-            raise ValueError(f"max_rows must be at least 1, got {self.max_rows}")
-        if not NAME.fullmatch(self.target) or self.target.endswith("_exact"):
-            raise ValueError(f"name must be like tokens_bpe, got {self.target!r}")
+            raise WrongTraining(f"max_rows must be at least 1, got {self.max_rows}")
+        if self.name and (not NAME.fullmatch(self.name) or self.name.endswith("_exact")):
+            raise WrongTraining(f"name must be like tokens_bpe, got {self.name!r}")
         if self.target in (*COLUMNS.values(), self.column):
-            raise ValueError(f"name must not be that of another tokenizer, got {self.target!r}")
+            raise WrongTraining(f"name must not be that of another tokenizer, got {self.target!r}")
 
     @property
     def target(self) -> str:
@@ -101,22 +104,25 @@ def trained(out: Path, training: Training) -> Trained:
         training: What to train.
 
     Raises:
-        ValueError: If there is no such column, it has several vocabularies or subwords already,
-            the vocabulary leaves no room for subwords, or the package `tokenizers` is missing.
+        WrongTraining: If there is no such column, it has several vocabularies or subwords already,
+            or the vocabulary leaves no room for subwords.
+        ValueError: If the package `tokenizers` is missing.
+        FileNotFoundError: If there is no finished dataset.
         OSError: If a file is missing or damaged.
     """
     package()
+    manifest = finished_manifest(out)
     base = _base(out, training)
     split = split_of(base.vocab, event_starts(base))
     if training.vocab_size <= split.size:
-        raise ValueError(
+        raise WrongTraining(
             f"vocab_size must be more than the {split.size} ids of {training.column}, "
             f"got {training.vocab_size}"
         )
-    shards = _shards(out, training.column)
+    shards = _shards(out, manifest, training.column)
     of_rows = sum(pq.read_metadata(shard).num_rows for shard in shards)
     chosen = _chosen(of_rows, training)
-    words = (split.words(ids) for ids in _rows(shards, training.column, chosen))
+    words = (split.words([ids])[0] for ids in _rows(shards, training.column, chosen))
     model = train(training.model, words, split.size, training.vocab_size)
     record: dict[str, Any] = {
         "column": training.column,
@@ -133,21 +139,20 @@ def trained(out: Path, training: Training) -> Trained:
 def _base(out: Path, training: Training) -> Tokenizer:
     there = sorted(path.stem for path in out.glob("tokenizers/*.json"))
     if training.column not in there:
-        held = f"of {', '.join(there)}" if there else "a token column, and there is none"
-        raise ValueError(f"{out}: column must be {held}; got {training.column!r}")
+        held = f"one of {', '.join(there)}" if there else "a token column, and there is none"
+        raise WrongTraining(f"{out}: column must be {held}; got {training.column!r}")
     base = load_tokenizer(out / "tokenizers" / f"{training.column}.json")
     if base.depth > 1:
-        raise ValueError(f"{training.column} has several vocabularies; subwords need one")
+        raise WrongTraining(f"{training.column} has several vocabularies; subwords need one")
     if base.type in MODELS:
-        raise ValueError(f"{training.column} has subwords already; train on the column below it")
+        raise WrongTraining(f"{training.column} has subwords already; train on the column below it")
     return base
 
 
-def _shards(out: Path, column: str) -> list[Path]:
+def _shards(out: Path, manifest: dict[str, Any], column: str) -> list[Path]:
     """Return the files of the training split in the config with the least beside the tokens."""
-    content = json.loads((out / MANIFEST).read_bytes())
     found: dict[str, list[Path]] = {}
-    for entry in content["shards"]:
+    for entry in manifest["shards"]:
         config, _, name = str(entry["path"]).partition("/")
         if name.startswith(f"{SPLITS[0]}-"):
             found.setdefault(config, []).append(out / config / name)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,10 @@ from sousa.builders.events import (
 )
 from sousa.builders.vocabulary import DIGIT, Vocabulary
 
-UNSTATED = -1
+UNSTATED: Final = -1
 """Duration of a drum's note that is written without one."""
+
+SEVEN_BITS: Final = range(128)
 
 
 class TokenReader:
@@ -68,16 +71,25 @@ class TokenReader:
         self._at += 1
         return int(self._values[self._at - 1])
 
-    def number(self, digits: int) -> int:
-        """Return a number of so many digits."""
+    def number(self, digits: int, allowed: range | None = None) -> int:
+        """Return a number of so many digits.
+
+        Raises:
+            ValueError: If they are not all there, or make a number that is not allowed.
+        """
         value = 0
         for _ in range(digits):
             value = value * DIGIT + self.take("Digit")
+        if allowed is not None and value not in allowed:
+            raise ValueError(
+                f"the number that ends at token {self._at - 1} must be in [{allowed[0]}, "
+                f"{allowed[-1]}], got {value}; special tokens are not counted"
+            )
         return value
 
-    def optional_number(self, digits: int) -> int:
-        """Return a number if there is one, else 0."""
-        return self.number(digits) if self.next == "Digit" else 0
+    def optional_number(self, digits: int, allowed: range | None = None) -> int:
+        """Return a number if there is one, else 0; as `number`."""
+        return self.number(digits, allowed) if self.next == "Digit" else 0
 
     def run(self, family: str, base: int) -> int:
         """Return the number that one or more tokens of a family are digits of."""
@@ -94,7 +106,7 @@ class TokenReader:
                 found.append((self.take("Program"), False))
             else:
                 self.take("Drums")
-                found.append((self.optional_number(2), True))
+                found.append((self.optional_number(2, SEVEN_BITS), True))
         return tuple(found) or DRUMS
 
 
@@ -180,9 +192,9 @@ def take_sound(reader: TokenReader) -> tuple[str, tuple[int, ...]]:
     if family == "Pitch":
         return "notes", (value,)
     if family == "Bend":
-        return "bends", (reader.number(4) - BEND_ZERO,)
+        return "bends", (reader.number(4, range(2 * BEND_ZERO)) - BEND_ZERO,)
     if family == "Control":
-        return "controls", (reader.number(2), reader.number(2))
+        return "controls", (reader.number(2, SEVEN_BITS), reader.number(2, SEVEN_BITS))
     return "controls", (PEDAL, 127 * (family == "PedalOn"))
 
 

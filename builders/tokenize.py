@@ -91,7 +91,7 @@ def tokenize(
         OSError: If a file is damaged or cannot be written.
         ValueError: If the dataset holds no MIDI, or not what a tokenizer needs.
     """
-    manifest = _manifest(out)
+    manifest = finished_manifest(out)
     identity = identity_in(out) or {}
     with claimed(out, identity, overwrite=False) as state:
         _claim_target(out, state, tokenizers)
@@ -110,8 +110,8 @@ def tokenize(
         shutil.rmtree(state)
 
 
-def _manifest(out: Path) -> dict[str, Any]:
-    """Return the manifest of a finished dataset."""
+def finished_manifest(out: Path) -> dict[str, Any]:
+    """Return the manifest of a finished dataset, else raise `OSError` or `ValueError`."""
     missing = f"{out} holds no finished dataset: "
     try:
         content = json.loads((out / MANIFEST).read_bytes())
@@ -119,9 +119,8 @@ def _manifest(out: Path) -> dict[str, Any]:
         if isinstance(content["plan"], dict) and is_sound:
             return dict(content)
     except FileNotFoundError:
-        raise FileNotFoundError(
-            f"{missing}it has no {MANIFEST}; build or import it first"
-        ) from None
+        told = f"{missing}it has no {MANIFEST}; build or import it first"
+        raise FileNotFoundError(told) from None
     except (ValueError, KeyError, TypeError, RecursionError):
         pass
     raise ValueError(f"{missing}{MANIFEST} must hold `plan` and `shards`; build it again")

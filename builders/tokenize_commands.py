@@ -2,18 +2,17 @@
 
 import argparse
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Final
 
 from sousa.builders.cli import one_line
-from sousa.builders.options import TOKENS_HELP, add_workers, check_workers, describe, names
+from sousa.builders.options import TOKENS_HELP, add_workers, check_workers, describe, folder, names
 from sousa.builders.progress import Progress
 from sousa.builders.tokenize import tokenize
 from sousa.builders.tokens import parse_tokenizers
 
 
 def _add_tokenize(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, metavar="OUT", help="a dataset's folder")
+    parser.add_argument("out", type=folder, metavar="OUT", help="a dataset's folder")
     parser.add_argument("--tokens", type=names, required=True, help=TOKENS_HELP)
     add_workers(parser)
 

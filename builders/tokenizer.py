@@ -19,7 +19,8 @@ class Encoded:
     Attributes:
         ids: uint16, `(tokens,)`; of several vocabularies an array for each place in the sequence.
             None where they could not be stored.
-        exact: Whether they hold all that is heard of the file.
+        exact: Whether they hold all that is heard of the file, as finely as the tokenizer says that
+            it does: `grid` to the tick, `ms` to a millisecond; see there.
         reason: Why they are not exact, in one line; else empty.
     """
 
@@ -93,6 +94,17 @@ class Tokenizer(Protocol):
 def digest(content: dict[str, Any]) -> str:
     """Return the hash that is stored with the content of a tokenizer's file."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def check_unchanged(path: Any, content: dict[str, Any], version: int) -> None:
+    """Refuse the file of a tokenizer that is not as it was written, or of another version.
+
+    Raises:
+        ValueError: If it is one.
+    """
+    stated = {name: value for name, value in content.items() if name != "hash"}
+    if digest(stated) != content.get("hash") or content.get("version") != version:
+        raise ValueError(f"{path}: vocabulary or hash is not that of this version's tokenizer")
 
 
 def as_lists(ids: Iterable[Any]) -> list[Any]:

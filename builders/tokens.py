@@ -1,7 +1,7 @@
 """MIDI files to token ids and back: the tokenizers by name, and their files.
 
     grid         exact, for drums and any instruments: `grid_tokens`
-    ms           on a clock of 2 ms: `clock_tokens`
+    ms           to the nearest of a clock's steps of 2 ms: `clock_tokens`
     grid+hands, ms+hands
                  the same, with hand and stroke type of each note, for rows that have `strokes`
     NAME:CONFIG.json
@@ -58,7 +58,7 @@ def parse_tokenizers(specs: Iterable[str]) -> dict[str, Tokenizer]:
     """Return the tokenizers that a command line names, by their columns.
 
     Args:
-        specs: Such as `grid`, `ms+hands` or `remi:CONFIG.json`.
+        specs: Such as `grid`, `ms+hands` or `remi:CONFIG.json`; none are no columns.
 
     Raises:
         ValueError: If there is no such tokenizer, a column would be there twice, or MidiTok is
@@ -66,11 +66,11 @@ def parse_tokenizers(specs: Iterable[str]) -> dict[str, Tokenizer]:
         OSError: If a configuration cannot be read.
     """
     found: dict[str, Tokenizer] = {}
-    for spec in dict.fromkeys(specs):
+    for spec in specs:
         column = token_column_of(spec)
         name, _, config = spec.partition(":")
         if column in found:
-            raise ValueError(f"tokens must name {name} once, got {spec!r} as well")
+            raise ValueError(f"tokens must name {name} once, got {spec!r} again")
         if config:
             found[column] = miditok_tokens.from_config(name.lower(), Path(config))
         else:
@@ -132,7 +132,10 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
             it is missing.
         OSError: If it cannot be read.
     """
-    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    try:
+        content = json.loads(Path(path).read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not the JSON of a tokenizer: {error}") from error
     kind = content.get("type") if isinstance(content, dict) else None
     if not isinstance(kind, str) or kind not in subword_tokens.MODELS:
         return _untrained(Path(path), content, kind)

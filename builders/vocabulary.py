@@ -1,5 +1,6 @@
 """Names and ids of tokens, and the tables that tokens of many files are laid out in."""
 
+import reprlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -85,13 +86,35 @@ class Vocabulary:
         """Return ids without special tokens.
 
         Raises:
-            ValueError: If one is not of this vocabulary.
+            ValueError: If they are no list of ids of this vocabulary.
         """
-        found = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids)).astype(np.int64)
-        if found.ndim != 1 or np.any((found < 0) | (found >= len(self.names))):
-            most = len(self.names) - 1
-            raise ValueError(f"ids must be a list of whole numbers in [0, {most}]")
-        return found[found >= len(SPECIALS)].astype(np.uint16)
+        found = whole_ids(ids, len(self.names))
+        return found[found >= len(SPECIALS)]
+
+
+def whole_ids(ids: Iterable[int], size: int) -> Ids:
+    """Return ids of a vocabulary of some size.
+
+    Raises:
+        ValueError: If they are no list, or array of one dimension, of whole numbers below the size.
+    """
+    allowed = f"ids must be a list of whole numbers in [0, {size - 1}]"
+    if hasattr(ids, "__array__"):
+        array = np.asarray(ids)
+        if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+            raise ValueError(f"{allowed}, got an array of {array.dtype} of shape {array.shape}")
+        wrong = np.flatnonzero((array < 0) | (array >= size)) if array.size else array
+        if len(wrong):
+            raise ValueError(f"{allowed}, got {array[wrong[0]]} in place {wrong[0]}")
+        return array.astype(np.uint16)
+    if isinstance(ids, str | bytes | bytearray) or not isinstance(ids, Iterable):
+        raise ValueError(f"{allowed}, got {reprlib.repr(ids)}")
+    found = list(ids)
+    for place, id_ in enumerate(found):
+        is_whole = isinstance(id_, int | np.integer) and not isinstance(id_, bool)
+        if not (is_whole and 0 <= id_ < size):
+            raise ValueError(f"{allowed}, got {reprlib.repr(id_)} in place {place}")
+    return np.array(found, np.uint16)
 
 
 class Layout:
@@ -113,6 +136,13 @@ class Layout:
         for back, place in enumerate(reversed(places)):
             self.put(place, where, zero + (numbers >> 4 * back) % DIGIT)
 
+    def put_long(self, places: range, where: Ints, numbers: Ints, zero: int, base: int) -> None:
+        """Write numbers in digits of a base, of which leading zeros are left out."""
+        for back, place in enumerate(reversed(places)):
+            left = numbers // base**back
+            is_there = left > 0 if back else np.ones(len(left), np.bool_)
+            self.put(place, where[is_there], zero + left[is_there] % base)
+
     def flat(self, order: Ints) -> tuple[Ids, Ints]:
         """Return the tokens of the rows in some order, and how many each row has."""
         columns = [self._columns[place][order] for place in sorted(self._columns)]
@@ -121,12 +151,3 @@ class Layout:
         table = np.stack(columns, axis=1)
         present = table != ABSENT
         return table[present].astype(np.uint16), present.sum(axis=1)
-
-
-def long_number(numbers: Ints, base: int, most: int) -> list[Ints]:
-    """Return `most` digits of numbers, least significant first; leading zeros are `ABSENT`."""
-    digits = [numbers % base]
-    for _ in range(most - 1):
-        numbers = numbers // base
-        digits.append(np.where(numbers > 0, numbers % base, ABSENT))
-    return digits

@@ -12,14 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from midi_corpus import UNENDED, song
+from tokenizers import Tokenizer
 
-from sousa.builders import cli, subword_models, subword_tokens
+from sousa.builders import cli, midi, subword_models, subword_tokens
 from sousa.builders.build import build
 from sousa.builders.plan import Plan
 from sousa.builders.subword_models import train
 from sousa.builders.subword_tokens import MODELS, SubwordTokenizer
 from sousa.builders.subword_training import Training, trained
-from sousa.builders.subword_words import as_ids, as_text
+from sousa.builders.subword_words import as_ids, as_text, split_of
 from sousa.builders.tokens import load_tokenizer
 from sousa.builders.validate import validate
 from sousa.loaders import TokenDataset
@@ -110,6 +111,49 @@ def test_any_ids_of_the_base_come_back(folder: Path, column: str) -> None:
     assert tokenizer.expand(tokenizer.compress(long)).tolist() == long
 
 
+@pytest.mark.parametrize("column", COLUMNS)
+def test_many_files_give_what_each_gives_and_what_the_package_does(
+    folder: Path, column: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when words are forgotten in between."""
+    tokenizer = of(folder, column)
+    files = [row["midi"] for row in rows(folder)]
+    rng = np.random.default_rng(0)
+    files += [
+        midi.encode(midi.Notes(np.cumsum(rng.integers(1, 300, n)), rng.integers(1, 128, n), 90, 4))
+        for n in (0, 1, 50, 200)
+    ]
+    split = split_of(tokenizer.base.vocab, subword_tokens.event_starts(tokenizer.base))
+    model = Tokenizer.from_str(json.dumps(json.loads(tokenizer.to_json())["model"]))
+    words = split.words([tokenizer.base.encode(file) for file in files])
+    expected = [model.encode(row, is_pretokenized=True).ids for row in words]
+    for most in (subword_tokens.MOST_KNOWN, 10):
+        monkeypatch.setattr(subword_tokens, "MOST_KNOWN", most)
+        assert [each.ids.tolist() for each in tokenizer.tokenize(files)] == expected
+        assert [tokenizer.encode(file).tolist() for file in files] == expected
+
+
+def test_words_begin_at_events_and_are_never_too_long() -> None:
+    split = split_of({"a": 0, "Bar": 1}, ("Bar",))
+    long = np.zeros(300, np.uint16)
+    rows = [
+        np.array([1, 0, 0, 1], np.uint16),
+        long[:0],
+        np.array([0, 1], np.uint16),
+        long,
+        long[:1],
+    ]
+    found = [[as_ids(word).tolist() for word in row] for row in split.words(rows)]
+    assert found == [
+        [[1, 0, 0], [1]],
+        [],
+        [[0], [1]],
+        [[0] * 128, [0] * 128, [0] * 44],
+        [[0]],
+    ]
+    assert split.words([]) == []
+
+
 def test_folder_is_valid_and_loads(folder: Path, plain: Path) -> None:
     assert validate(folder).findings == []
     for path in (plain / "labels_only").glob("*.parquet"):
@@ -171,10 +215,11 @@ def test_unigram_forgets_the_rarest_parts_first(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--vocab-size", "600"], 1, "vocab_size must be more than the 998 ids of tokens, got 600"),
+        (["--vocab-size", "600"], 2, "vocab_size must be more than the 998 ids of tokens, got 600"),
         (["--vocab-size", "65537"], 2, "vocab_size must be at most 65536, got 65537"),
-        (["--column", "tokens_ms"], 1, "column must be of tokens, tokens_bpe"),
-        (["--column", "tokens_bpe"], 1, "tokens_bpe has subwords already"),
+        (["--column", "tokens_ms"], 2, "column must be one of tokens, tokens_bpe"),
+        (["--column", "nope"], 2, "column must be one of tokens, tokens_bpe"),
+        (["--column", "tokens_bpe"], 2, "tokens_bpe has subwords already"),
         (["--name", "tokens_ms"], 2, "must not be that of another tokenizer, got 'tokens_ms'"),
         (["--name", "midi"], 2, "name must be like tokens_bpe, got 'midi'"),
         (["--name", "tokens_a_exact"], 2, "name must be like tokens_bpe, got 'tokens_a_exact'"),
@@ -194,7 +239,9 @@ def test_what_cannot_be_is_refused(
 
 def test_what_is_no_dataset_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["tokenizer", "train", str(tmp_path)]) == 1
-    assert "column must be a token column, and there is none" in capsys.readouterr().err
+    assert "holds no finished dataset: it has no manifest.json" in capsys.readouterr().err
+    assert cli.main(["tokenizer", "train", ""]) == 2
+    assert "the name of a folder is needed" in capsys.readouterr().err
 
 
 def test_without_the_package_it_says_what_to_install(
@@ -209,12 +256,14 @@ def test_without_the_package_it_says_what_to_install(
 def test_ids_and_files_of_others_are_refused(folder: Path, tmp_path: Path) -> None:
     tokenizer = of(folder, "tokens_bpe")
     most = len(tokenizer.vocab)
-    with pytest.raises(ValueError, match=rf"ids must be in \[0, {most - 1}\], got {most}"):
-        tokenizer.decode([most])
-    with pytest.raises(ValueError, match="ids must be below 998, got 998"):
-        tokenizer.compress([998])
-    with pytest.raises(ValueError, match="ids must not be negative, got -1"):
-        tokenizer.compress([-1])
+    for ids in ([most], [-1], [1.5], ["1"], [None], [[1]]):
+        with pytest.raises(
+            ValueError, match=rf"whole numbers in \[0, {most - 1}\], got .* place 0"
+        ):
+            tokenizer.decode(ids)
+    for ids in ([998], [-1], [1.5]):
+        with pytest.raises(ValueError, match=r"whole numbers in \[0, 997\], got .* place 0"):
+            tokenizer.compress(ids)
     changed = tmp_path / "tokens_bpe.json"
     content = json.loads(tokenizer.to_json())
     changed.write_text(json.dumps(content | {"training": {}}))

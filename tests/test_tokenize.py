@@ -163,6 +163,10 @@ def test_what_is_no_finished_dataset_is_refused(
     )
     assert "did you mean ms?" in told(str(folder), "--tokens", "mss", code=2)
     assert "--tokens must name at least one" in told(str(folder), "--tokens", ",", code=2)
+    assert "must name grid once, got 'grid' again" in told(
+        str(folder), "--tokens", "grid,grid", code=2
+    )
+    assert "the name of a folder is needed" in told("", "--tokens", "grid", code=2)
     (path,) = (folder / "audio").glob("test-*")
     path.unlink()
     path.write_bytes(b"PAR1")

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sousa.builders.events import TICK, VELOCITY, read
 from sousa.builders.midi import Notes, decode, encode
 from sousa.builders.schema import HANDS, STROKE_TYPES
 from sousa.builders.tokens import OWN_TYPES, TOKENIZERS, OwnTokenizer, load_tokenizer, to_json
@@ -44,12 +46,13 @@ def test_grid_tokens_give_the_same_file_back(played: Notes) -> None:
 
 
 @given(notes)
-def test_clock_tokens_are_within_half_a_step_and_half_a_tick(played: Notes) -> None:
+def test_clock_tokens_are_within_half_a_step(played: Notes) -> None:
     tokenizer = TOKENIZERS["ms"]()
-    ids = tokenizer.encode(encode(played))
-    again = decode(tokenizer.decode(ids))
-    assert np.array_equal(again.velocity, played.velocity)
-    assert np.all(np.abs(again.onset_ms - played.onset_ms) <= 1 + 0.5 * 500 / 480 + 1e-6)
+    midi = encode(played)
+    ids = tokenizer.encode(midi)
+    again = read(tokenizer.decode(ids)).notes
+    assert np.array_equal(again[:, VELOCITY], decode(midi).velocity)
+    assert np.all(np.abs(2 * again[:, TICK] - decode(midi).onset_ms) <= 1 + 1e-6)
     assert np.array_equal(tokenizer.encode(tokenizer.decode(ids)), ids)
     assert tokenizer.illegal_share(ids) == 0
 
@@ -92,6 +95,9 @@ def test_tokens_of_hands_need_a_stroke_for_each_note() -> None:
         tokenizer.encode(midi)
     with pytest.raises(ValueError, match="the file has 1 notes, the row 2 strokes"):
         tokenizer.encode(midi, STROKES)
+    for hand in (None, "X", 9, -1):
+        with pytest.raises(ValueError, match="hand of each stroke must be of L, R; got "):
+            tokenizer.encode(midi, {"hand": [hand], "stroke_type": [0]})
     refused, fits = tokenizer.tokenize([midi, midi], [STROKES, {"hand": [0], "stroke_type": [0]}])
     assert (refused.ids, refused.reason) == (None, "the file has 1 notes, the row 2 strokes")
     assert fits.exact
@@ -135,6 +141,17 @@ def test_a_fractional_tempo_is_kept_to_the_microsecond() -> None:
         ("grid", "TimeSig_4 Tempo_90 Bar Position_0 Drum_38 Micro_-1 Velocity_9", "times must be"),
         ("ms", "Shift_3 Velocity_9", "token 1 must be Drum or Pitch .*, got Velocity"),
         ("ms", "Shift_500", "token 1 must be Shift, got the end"),
+        ("ms", "Shift_0 Control Digit_8 Digit_0 Digit_1 Digit_1", r"token 3 must be in \[0, 127\]"),
+        ("ms", "Shift_0 Control Digit_1 Digit_1 Digit_8 Digit_1", r"in \[0, 127\], got 129"),
+        ("ms", "Shift_0 Bend Digit_4 Digit_0 Digit_0 Digit_0", r"in \[0, 16383\], got 16384"),
+        ("ms", "Drums Digit_9 Digit_9", r"in \[0, 127\], got 153"),
+        ("grid", "Division Digit_8 Digit_0 Digit_0 Digit_0", r"in \[1, 32767\], got 32768"),
+        ("grid", f"TimeSig_4 Tempo_90{6 * ' Digit_0'}", r"in \[1, 16777215\], got 0"),
+        (
+            "grid",
+            "TimeSig_4 Tempo_90 Bar Position_0 Drum_38 Micro_0 Velocity_9 Duration_0 Micro_-1",
+            "must not end before it begins, got a duration of -1",
+        ),
     ],
 )
 def test_what_is_no_sequence_is_refused(name: str, tokens: str, message: str) -> None:
@@ -143,10 +160,50 @@ def test_what_is_no_sequence_is_refused(name: str, tokens: str, message: str) ->
         tokenizer.decode([tokenizer.vocab[token] for token in tokens.split()])
 
 
-@pytest.mark.parametrize("ids", [[-1], [998], [[1, 2]]])
-def test_ids_of_another_vocabulary_are_refused(ids: list[int]) -> None:
-    with pytest.raises(ValueError, match=r"a list of whole numbers in \[0, 997\]"):
-        TOKENIZERS["grid"]().decode(ids)
+@pytest.mark.parametrize(
+    ("ids", "got"),
+    [
+        ([5, -1], "got -1 in place 1"),
+        ([998], "got 998 in place 0"),
+        ([2**70], "got 118059.* in place 0"),
+        ([[1, 2]], r"got \[1, 2\] in place 0"),
+        ([5, 5.0], "got 5.0 in place 1"),
+        ([True], "got True in place 0"),
+        (["5"], "got '5' in place 0"),
+        ([None], "got None in place 0"),
+        (None, "got None"),
+        (5, "got 5"),
+        ("12", "got '12'"),
+        (b"12", "got b'12'"),
+        (np.array([[1]]), r"got an array of int64 of shape \(1, 1\)"),
+        (np.array([4.0]), r"got an array of float64 of shape \(1,\)"),
+        (np.array([True]), r"got an array of bool of shape \(1,\)"),
+        (np.array([4, 998]), "got 998 in place 1"),
+        (np.array([4, -1]), "got -1 in place 1"),
+    ],
+)
+def test_ids_of_another_vocabulary_are_refused(ids: object, got: str) -> None:
+    tokenizer = TOKENIZERS["grid"]()
+    message = rf"^ids must be a list of whole numbers in \[0, 997\], {got}"
+    for read_ids in (tokenizer.decode, tokenizer.illegal_share):
+        with pytest.raises(ValueError, match=message):
+            read_ids(ids)
+
+
+def test_ids_may_be_any_list_of_whole_numbers() -> None:
+    tokenizer = TOKENIZERS["grid"]()
+    ids = tokenizer.encode(SIXTEENTHS)
+    lists = (ids.tolist(), tuple(ids), iter(ids.tolist()), ids.astype(np.int64), pa.array(ids))
+    assert {tokenizer.decode(each) for each in lists} == {SIXTEENTHS}
+
+
+@pytest.mark.parametrize("name", OWN_TYPES)
+def test_what_is_no_bytes_is_no_file(name: str) -> None:
+    tokenizer = TOKENIZERS[name]()
+    with pytest.raises(ValueError, match=r"^a MIDI file must be bytes, got NoneType$"):
+        tokenizer.encode(None)
+    (refused,) = tokenizer.tokenize(["song.mid"])
+    assert (refused.ids, refused.reason) == (None, "a MIDI file must be bytes, got str")
 
 
 @pytest.mark.parametrize(("name", "least"), [("grid", 0.6), ("ms", 0.5)])
@@ -212,3 +269,18 @@ def test_a_file_of_no_tokenizer_is_refused(tmp_path: Path, content: str) -> None
     path.write_text(content)
     with pytest.raises(ValueError, match="type must be one of grid, ms, "):
         load_tokenizer(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000])
+def test_a_file_that_is_no_json_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "tokens.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"^{path}: not the JSON of a tokenizer: "):
+        load_tokenizer(path)
+
+
+def test_versions_are_those_of_the_schemes() -> None:
+    """The grid is what it was; the clock has ticks of its own since version 3."""
+    found = {name: json.loads(to_json(TOKENIZERS[name]())) for name in OWN_TYPES}
+    shown = {name: (each["version"], each["ticks_per_quarter"]) for name, each in found.items()}
+    assert shown == {"grid": (2, 480), "grid+hands": (2, 480), "ms": (3, 250), "ms+hands": (3, 250)}

@@ -9,9 +9,19 @@ import pytest
 from hypothesis import given, settings
 from token_scores import scores
 
-from sousa.builders.events import DURATION, TICK, Events, read, write
+from sousa.builders.events import (
+    DURATION,
+    THIRTY_SECONDS,
+    TICK,
+    TRACK,
+    Events,
+    implied_durations,
+    read,
+    write,
+)
 from sousa.builders.tokens import OwnTokenizer
 
+HALF_A_STEP_MS = 1 + 1e-6
 GRID, CLOCK = OwnTokenizer("grid"), OwnTokenizer("ms")
 ON, OFF = (mido.Message(kind, note=60, velocity=64, time=10) for kind in ("note_on", "note_off"))
 
@@ -56,15 +66,62 @@ def test_controls_of_a_channel_that_sounds_in_another_track_are_missed() -> None
     assert encoded.reason == "the tokens do not hold 1 control changes"
 
 
+def two_patterns() -> bytes:
+    buffer = io.BytesIO()
+    tracks = [mido.MidiTrack([ON, OFF])] * 2
+    mido.MidiFile(type=2, tracks=tracks).save(file=buffer)
+    return buffer.getvalue()
+
+
+def test_a_single_pattern_and_a_file_in_a_container_are_as_any_file() -> None:
+    whole = file_of(ON, OFF)
+    pattern = whole[:9] + b"\x02" + whole[10:]
+    size = len(whole).to_bytes(4, "little")
+    riff = b"RIFF" + (len(whole) + 12).to_bytes(4, "little") + b"RMIDdata" + size + whole
+    for tokenizer in (GRID, CLOCK):
+        expected, *found = tokenizer.tokenize([whole, pattern, riff])
+        assert all(each.exact and np.array_equal(each.ids, expected.ids) for each in found)
+
+
+def test_an_instrument_whose_notes_never_end_is_none() -> None:
+    """Its bend would be lost when what was decoded is read."""
+    bend = mido.Message("pitchwheel", channel=3, pitch=5)
+    midi = file_of(ON, ON.copy(channel=3), bend, OFF)
+    for tokenizer in (GRID, CLOCK):
+        (encoded,) = tokenizer.tokenize([midi])
+        reason = "the tokens do not hold 1 notes that never end, 1 pitch bends"
+        assert (encoded.exact, encoded.reason) == (False, reason)
+        assert np.array_equal(tokenizer.encode(tokenizer.decode(encoded.ids)), encoded.ids)
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_the_clock_holds_24_hours_to_the_step(late: int) -> None:
+    """At 120 BPM a tick of 250 to the quarter note is a step: also what comes back is held."""
+    day = 24 * 3_600_000 // 2
+    drum = [each.copy(channel=9) for each in (ON, OFF)]
+    events = read(file_of(*drum, scale=250))
+    notes = np.array([(day + late, 0, 38, 1, 700)], np.int32)
+    (encoded,) = CLOCK.tokenize([write(_with(events, notes=notes))])
+    if late:
+        assert "at most 24 hours, the file has 24.01" in encoded.reason
+    else:
+        assert np.array_equal(CLOCK.encode(CLOCK.decode(encoded.ids)), encoded.ids)
+
+
 METER = mido.MetaMessage("time_signature", numerator=4, denominator=1)
 
 
 @pytest.mark.parametrize(
     ("tokenizer", "file", "reason"),
     [
-        (GRID, b"", "not a MIDI file of 0 bytes"),
-        (GRID, file_of(ON, OFF)[:30], "not a MIDI file of 30 bytes"),
-        (GRID, file_of(ON, OFF).replace(b"\x01\xe0", b"\xe7\x28", 1), "Division type is not ticks"),
+        (GRID, b"", "empty file"),
+        (GRID, b"MThd", "truncated: the header has 4 of 14 bytes"),
+        (GRID, b"MT", "truncated: the header has 2 of 14 bytes"),
+        (GRID, b"MTrk", "not a MIDI file: begins with b'MTrk', must begin with b'MThd'"),
+        (GRID, file_of(ON, OFF)[:30], "truncated: 0 of 1 tracks are whole, the next has 8 of"),
+        (CLOCK, file_of(ON, OFF).replace(b"\x01\xe0", b"\xe7\x28", 1), "SMPTE division: ticks are"),
+        (GRID, two_patterns(), "type 2: 2 patterns that have no common time"),
+        (CLOCK, two_patterns(), "type 2: 2 patterns that have no common time"),
         (
             GRID,
             file_of(METER, ON, OFF).replace(b"\x58\x04\x04\x00", b"\x58\x04\x04\x09"),
@@ -80,7 +137,7 @@ METER = mido.MetaMessage("time_signature", numerator=4, denominator=1)
             ),
             "grid tokens hold at most 1000000 bars, the file has more",
         ),
-        (CLOCK, file_of(ON, OFF.copy(time=2**27)), "at most 24 hours, the file has 39"),
+        (CLOCK, file_of(ON, OFF.copy(time=2**27)), "at most 24 hours, the file has 38.8"),
     ],
 )
 def test_what_cannot_be_held_is_refused(tokenizer: OwnTokenizer, file: bytes, reason: str) -> None:
@@ -106,23 +163,28 @@ def test_tracks_of_one_program_are_told_apart_up_to_a_number() -> None:
 @given(scores())
 @settings(max_examples=60)
 def test_the_clock_is_within_a_millisecond_of_the_tempo_map(events: Events) -> None:
-    """By a loop over the tempos, for every note; but for half a tick, which decoding rounds to."""
+    """By a loop over the tempos, for every note: where it begins, and where it ends.
+
+    Of a drum's note the end may be the usual: in the file, and in what comes back.
+    """
     again = CLOCK.decode_events(CLOCK.encode_events([events])[0])
-    expected, found = (
-        sorted((*note[1:4], _ms(each, note[TICK]), _length_ms(each, note)) for note in notes)
-        for each, notes in ((e, e.notes.tolist()) for e in (events, again))
-    )
-    assert [note[:3] for note in found] == [note[:3] for note in expected]
-    if found:
-        tolerance_ms = 1 + 0.5 * 500 / 480 + 1e-6
-        times = [np.array([note[3:] for note in notes]) for notes in (expected, found)]
-        assert np.abs(times[0] - times[1]).max() <= tolerance_ms
+    for note, usual, found, usual_again in zip(*_by_track(events), *_by_track(again), strict=True):
+        assert found[1:4] == note[1:4]
+        assert abs(2 * found[TICK] - _ms(events, note[TICK])) <= HALF_A_STEP_MS
+        end_ms = _ms(events, note[TICK] + note[DURATION])
+        if abs(2 * (found[TICK] + found[DURATION]) - end_ms) > HALF_A_STEP_MS:
+            is_drum = events.instruments[note[TRACK]][1]
+            expected = (True, usual, usual_again)
+            assert (is_drum, note[DURATION], found[DURATION]) == expected
 
 
-def _length_ms(events: Events, note: list[int]) -> float:
-    """Return how long a note is; that of a drum's may be left to the reader."""
-    is_drum = events.instruments[note[1]][1]
-    return 0 if is_drum else _ms(events, note[TICK] + note[DURATION]) - _ms(events, note[TICK])
+def _by_track(events: Events) -> tuple[list[list[int]], list[int]]:
+    """Return the notes track by track, and the usual duration of each."""
+    notes = events.notes[np.argsort(events.notes[:, TRACK], kind="stable")].astype(np.int64)
+    if not len(notes):
+        return [], []
+    most = np.full(len(notes), events.ticks_per_quarter // THIRTY_SECONDS)
+    return notes.tolist(), implied_durations(notes[:, TICK], notes[:, TRACK], most).tolist()
 
 
 def _ms(events: Events, tick: int) -> float:

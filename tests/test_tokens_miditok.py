@@ -120,16 +120,52 @@ def test_what_is_no_file_has_no_tokens(tmp_path: Path) -> None:
     tokenizer = made(tmp_path, "remi")
     (encoded,) = tokenizer.tokenize([b"RIFF"])
     assert encoded.ids is None
-    assert "not a MIDI file of 4 bytes" in encoded.reason
-    with pytest.raises(ValueError, match="not a MIDI file of 4 bytes"):
+    assert encoded.reason == "not a MIDI file: begins with b'RIFF', must begin with b'MThd'"
+    with pytest.raises(ValueError, match="not a MIDI file: begins with b'RIFF'"):
         tokenizer.encode(b"RIFF")
+    with pytest.raises(ValueError, match=r"^a MIDI file must be bytes, got NoneType$"):
+        tokenizer.encode(None)
+
+
+def test_a_file_that_miditok_fails_on_has_a_reason_in_words(tmp_path: Path) -> None:
+    score = Score.from_midi(snare(0))
+    score.time_signatures = [TimeSignature(0, 2, 2)]
+    (encoded,) = made(tmp_path, "pertok").tokenize([score.dumps_midi()])
+    reason = "MidiTok's PerTok has no token TimeSig_2/2 in this configuration"
+    assert (encoded.ids, encoded.reason) == (None, reason)
+
+
+@pytest.mark.parametrize(
+    ("name", "ids", "message"),
+    [
+        ("remi", [5.0], "ids must be a list of whole numbers in .*, got 5.0 in place 0"),
+        ("remi", [-1], "got -1 in place 0"),
+        ("remi", [[1, 2]], "got .1, 2. in place 0"),
+        ("remi", [99_999], "got 99999 in place 0"),
+        ("remi", None, "got None"),
+        ("octuple", [1, 2], "at most 7 numbers, one a vocabulary, got 1 in place 0"),
+        ("octuple", [[1] * 7, [1] * 8], "got .1, 1, .* in place 1"),
+        ("octuple", [[9_999] * 7], r"whole numbers in \[0, \d+\], got 9999"),
+        ("octuple", "1", "ids must be a list of lists of .*, got '1'"),
+    ],
+)
+def test_what_are_no_ids_is_refused(tmp_path: Path, name: str, ids: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        made(tmp_path, name).decode(ids)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_file_without_notes_has_no_reason_to_fail(name: str, tmp_path: Path) -> None:
+    none = np.empty(0, np.int64)
+    (encoded,) = made(tmp_path, name).tokenize([midi.encode(midi.Notes(none, none, 120, 4))])
+    assert encoded.ids is not None, encoded.reason
 
 
 def test_several_tracks_need_one_stream(tmp_path: Path) -> None:
     tokenizer = made(tmp_path, "remi", {})
     alone, together = tokenizer.tokenize([snare(0), band()])
     assert alone.ids is not None
-    assert together.reason == "ValueError: 3 tracks make 3 sequences; set use_programs for one"
+    assert together.reason == "3 tracks make 3 sequences; set use_programs for one"
 
 
 def test_a_trained_tokenizer_is_taken_as_it_is(tmp_path: Path) -> None:

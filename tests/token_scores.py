@@ -7,7 +7,7 @@ import mido
 import numpy as np
 from hypothesis import strategies as st
 
-from sousa.builders.events import Events
+from sousa.builders.events import Events, write
 
 DIVISIONS = (480, 1, 24, 96, 220, 240, 384, 960, 1024, 32_767)
 Heard = dict[tuple[int, bool], list[tuple[int, int, int, int]]]
@@ -48,6 +48,31 @@ def scores(draw: st.DrawFn, drums: bool = True) -> Events:
         keys=_sorted(keys, 3, by=1),
         controls=_sorted(controls, 4, by=2),
         bends=_sorted(bends, 3, by=2),
+    )
+
+
+@st.composite
+def crowds(draw: st.DrawFn) -> bytes:
+    """Return a file of many notes of few pitches, drums and not, that overlap and end together."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    scale, count = int(rng.choice(DIVISIONS)), int(rng.integers(1, 80))
+    tick = rng.integers(0, scale * rng.choice([1, 8, 30]) + 1, count)
+    lengths = [0, 1, scale // 8, *rng.integers(0, scale + 1, 3)]
+    columns = (rng.integers(0, 3, count), rng.choice([38, 60, 61], count))
+    notes = np.stack([tick, *columns, rng.integers(1, 128, count), rng.choice(lengths, count)], 1)
+    tempos = [(0, *rng.integers(9**6, 2**21, 1)), (int(tick.max()) // 2 + 1, 500_000)]
+    empty = np.empty((0, 4), np.int32)
+    return write(
+        Events(
+            ticks_per_quarter=scale,
+            instruments=((0, True), (5, False), (9, True)),
+            notes=notes[np.lexsort((notes[:, 1], tick))].astype(np.int32),
+            tempos=np.array(tempos, np.int32),
+            signatures=np.array([(0, 4, 4)], np.int32),
+            keys=empty[:, :3],
+            controls=empty,
+            bends=empty[:, :3],
+        )
     )
 
 
