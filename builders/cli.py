@@ -27,12 +27,14 @@ WRONG_DATA, WRONG_COMMAND, INTERRUPTED = 1, 2, 130
 COMMANDS: Final = {
     "build": ("sousa.builders.commands", "Render a dataset from nothing."),
     "import": ("sousa.builders.import_commands", "Make a dataset of data from elsewhere."),
+    "export": ("sousa.builders.export_commands", "Write a dataset in another project's layout."),
     "tokenize": ("sousa.builders.tokenize_commands", "Add or replace a dataset's token columns."),
     "tokenizer": ("sousa.builders.subword_commands", "Train subwords on a token column."),
     "validate": ("sousa.builders.commands", "Check everything in a dataset; exit 1 if any fails."),
     "card": ("sousa.cards.commands", "Write README.md from what the shards hold."),
     "push": ("sousa.cards.commands", "Publish a dataset on the Hub, or bring it up to date there."),
     "info": ("sousa.cards.commands", "Show what is in a dataset, in one screen."),
+    "report": ("sousa.cards.report_commands", "Write one page to look at and listen to a dataset."),
 }
 """Module and one line of help of each command. In the module, `OPTIONS` and `RUN` hold its
 functions: the first adds its options to a parser, the second runs it and returns its exit code.

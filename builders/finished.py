@@ -1,7 +1,8 @@
 """Finished files of a dataset: what was recorded of them, and whether they are so still."""
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -39,6 +40,17 @@ def known(out: Path) -> dict[str, Written]:
 def is_whole(out: Path, file: Written) -> bool:
     """Return whether a finished file is still as it was written."""
     return (out / file.path).is_file() and Written.of(out, file.path, file.rows) == file
+
+
+def rows_by_split(files: Mapping[str, Written]) -> dict[str, int]:
+    """Return the rows of each split, by the files of the first config."""
+    config = next(iter(files), "").partition("/")[0]
+    rows: Counter[str] = Counter()
+    for path, file in files.items():
+        of, _, name = path.partition("/")
+        if of == config:
+            rows[name.partition("-")[0]] += file.rows
+    return dict(rows)
 
 
 def dump(content: dict[str, Any]) -> str:

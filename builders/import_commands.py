@@ -6,6 +6,11 @@ from typing import Final
 
 KINDS: Final = {
     "midi": ("sousa.builders.midi_commands", "Import a tree of MIDI files."),
+    "sousa": ("sousa.builders.sousa_commands", "Import a folder in the existing SOUSA layout."),
+    "audio": (
+        "sousa.builders.audio_commands",
+        "Import recordings with annotations.",
+    ),
 }
 """Module and one line of help of each kind. In the module, `OPTIONS` and `RUN` hold its functions,
 as those of `cli.COMMANDS` do."""

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sousa.builders import midi_schema
+from sousa.builders import audio_schema, midi_schema, sousa_schema
 from sousa.builders.schema import Column, columns
 
 BUILT: Final = "built"
 """Rendered from nothing; what no `import` in the plan means."""
 
-KINDS: Final = (BUILT, midi_schema.KIND)
+KINDS: Final = (BUILT, midi_schema.KIND, sousa_schema.KIND, audio_schema.KIND)
 
 
 def kind_of(plan: Mapping[str, Any]) -> str:
@@ -30,4 +30,8 @@ def declared_columns(
     """
     if kind_of(plan) == midi_schema.KIND:
         return midi_schema.columns(config, tokens)
+    if kind_of(plan) == sousa_schema.KIND:
+        return sousa_schema.columns(config, tokens)
+    if kind_of(plan) == audio_schema.KIND:
+        return audio_schema.columns(config, plan)
     return columns(config, tokens)

@@ -73,8 +73,13 @@ class RowGroups:
         pending_bytes = sum(table.nbytes for table in self._pending)
         to_come_bytes = self._rows_left * pending_bytes / pending_rows
         if self._rows_left == 0 or min(pending_bytes, to_come_bytes) >= LEAST_ROW_GROUP_BYTES:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[pa.Table]:
+        """Yield what is held as a row group: when fewer rows come than were expected."""
+        if self._pending:
             yield pa.concat_tables(self._pending).combine_chunks()
-            self._pending = []
+        self._pending = []
 
 
 class ShardFile:
@@ -120,6 +125,8 @@ class ShardFile:
         """Write the footer; after an error close the file as far as that goes."""
         with suppress(OSError) if kind else nullcontext():
             try:
+                for group in () if kind else self._groups.rest():
+                    self.write_group(group)
                 self._writer.close()
             finally:
                 self._writer.is_open = False  # or it would try again when it is collected

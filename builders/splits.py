@@ -1,13 +1,15 @@
 """Players to splits, and the clips of a split into an order in which any run is a fair sample."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sousa.builders.keys import generator
 from sousa.builders.schema import SKILL_TIERS, SPLITS
+
+Player = TypeVar("Player")
 
 HELD_OUT_SHARE: Final = 0.15
 """Share of each tier's players in validation, and again in test; at least one player each."""
@@ -27,11 +29,19 @@ def assign(seed: int, players: int) -> dict[str, tuple[int, ...]]:
     for tier in range(len(SKILL_TIERS)):
         members = [player for player in range(players) if tier_of(player) == tier]
         shuffled = generator(seed, "split", tier).permutation(members).tolist()
-        held_out = max(1, round(HELD_OUT_SHARE * len(members)))
-        chosen["validation"] += shuffled[:held_out]
-        chosen["test"] += shuffled[held_out : 2 * held_out]
-        chosen["train"] += shuffled[2 * held_out :]
+        for split, part in parted(shuffled).items():
+            chosen[split] += part
     return {split: tuple(sorted(members)) for split, members in chosen.items()}
+
+
+def parted(shuffled: Sequence[Player]) -> dict[str, Sequence[Player]]:
+    """Return the members of one tier, split by split; of three or more at least one in each."""
+    held_out = max(1, round(HELD_OUT_SHARE * len(shuffled)))
+    return {
+        "validation": shuffled[:held_out],
+        "test": shuffled[held_out : 2 * held_out],
+        "train": shuffled[2 * held_out :],
+    }
 
 
 def mixed(players: Sequence[int], clips_each: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -45,12 +55,18 @@ def mixed(players: Sequence[int], clips_each: int, rng: np.random.Generator) -> 
         clips_each: How many each has.
         rng: Shuffles.
     """
-    numbers, places = [], []
+    clips = []
     for tier in range(len(SKILL_TIERS)):
         members = np.array([p for p in players if tier_of(p) == tier], np.int64)
-        shuffled = rng.permutation(
-            np.add.outer(members * clips_each, np.arange(clips_each)).ravel()
-        )
+        clips.append(np.add.outer(members * clips_each, np.arange(clips_each)).ravel())
+    return dealt(clips, rng)
+
+
+def dealt(tiers: Sequence[NDArray[np.int64]], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the clips of some tiers, each shuffled, all of them spread evenly."""
+    numbers, places = [], []
+    for clips in tiers:
+        shuffled = rng.permutation(clips)
         numbers.append(shuffled)
         places.append((np.arange(len(shuffled)) + rng.random(len(shuffled))) / len(shuffled))
     return np.concatenate(numbers)[np.argsort(np.concatenate(places), kind="stable")]

@@ -21,7 +21,7 @@ from sousa.loaders.folder import choose_splits
 from sousa.loaders.layout import Indices, Layout
 from sousa.loaders.mapped import FAILURES, MappedFile, Stamp
 from sousa.loaders.parquet import unreadable
-from sousa.loaders.rows import AUDIO, Declared, values_of
+from sousa.loaders.rows import AUDIO, Declared, Maybe, values_of
 
 SAMPLES: Final = "labels/samples.parquet"
 EXERCISES: Final = "labels/exercises.parquet"
@@ -80,6 +80,7 @@ class OriginalSource:
         self.declared = Declared(tuple(names), {}, None)
         self.broken: list[BrokenRow] = []
         absent = {AUDIO} | {"audio_path"}.difference(self._samples.columns)
+        absent |= {n for n in columns if isinstance(n, Maybe)}.difference(names, CLIP_COLUMNS)
         wanted = [name for name in dict.fromkeys((*CLIP_COLUMNS, *columns)) if name not in absent]
         try:
             table = self._read(wanted)
@@ -115,7 +116,9 @@ class OriginalSource:
         if split_of is None and split is None:
             return np.arange(rows)
         if split_of is None:
-            raise ValueError(f"split must be None, got {split!r}: there is no {path}")
+            raise ValueError(
+                f"split must be None, got {split!r}: there is no {path}, or it is empty"
+            )
         found = rows_by_split(texts(self._read(["profile_id"]).column(0)), split_of)
         unknown = rows - sum(map(len, found.values()))
         if unknown and not found:
@@ -260,15 +263,16 @@ def score_rows(ids: list[str], of_scores: list[str]) -> pa.Array:
 
 
 def read_players(path: Path) -> dict[str, str] | None:
-    """Return the split of each player by `splits.json`, None where there is no such file.
+    """Return the split of each player by `splits.json`, None where there is none or it is empty.
 
     Raises:
         ValueError: If it is not as it should be, or has a player in two splits.
     """
     split_of: dict[str, str] = {}
     try:
-        stored = json.loads(path.read_bytes())
-        listed = [(str(p), split) for key, split in PLAYERS.items() for p in stored.get(key, ())]
+        content = path.read_bytes()
+        stored = json.loads(content) if content.strip() else {}
+        listed = [(str(p), split) for key, split in PLAYERS.items() for p in stored.get(key) or ()]
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -276,7 +280,7 @@ def read_players(path: Path) -> dict[str, str] | None:
     for player, split in listed:
         if split_of.setdefault(player, split) != split:
             raise ValueError(f"{path} has player {player!r} in {split_of[player]} and in {split}")
-    return split_of
+    return split_of or None
 
 
 def rows_by_split(players: list[str], split_of: Mapping[str, str]) -> dict[str, Indices]:

@@ -173,9 +173,12 @@ def test_players_of_no_split_are_reported(tmp_path: Path, caplog: pytest.LogCapt
         OriginalSource(tmp_path, "val", SCORED)
 
 
-def test_without_splits_rows_come_as_stored(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [None, "", "{}", '{"train_profile_ids": []}'])
+def test_without_splits_rows_come_as_stored(tmp_path: Path, content: str | None) -> None:
     write(tmp_path, samples().drop_columns(["profile_id"]))
     (tmp_path / "splits.json").unlink()
+    if content is not None:
+        (tmp_path / "splits.json").write_text(content)
     assert picked(OriginalSource(tmp_path, None, SCORED), "sample_id") == NAMES
     with pytest.raises(ValueError, match=r"split must be None, got 'train': there is no .*splits"):
         OriginalSource(tmp_path, "train", SCORED)
@@ -188,7 +191,7 @@ def test_without_splits_rows_come_as_stored(tmp_path: Path) -> None:
         ("[1]", "must hold lists train_profile_ids"),
         ('{"train_profile_ids": 3}', "must hold lists train_profile_ids"),
         ("[" * 100_000, "must hold lists train_profile_ids"),
-        ("{}", r"names none of the players in .*samples.parquet"),
+        ('{"test_profile_ids": ["x"]}', r"names none of the players in .*samples.parquet"),
         ('{"train_profile_ids": ["x"], "test_profile_ids": ["x"]}', "'x' in train and in test"),
     ],
 )
