@@ -1,13 +1,20 @@
 """The class of every row, read from one column."""
 
 import numpy as np
+import pyarrow as pa
 
 from sousa.loaders.labels import CLASSES
 from sousa.loaders.layout import Indices
+from sousa.loaders.rows import Declared
 from sousa.loaders.source import Source
 
 UNREAD = -1
 """In place of a class: the row's file cannot be read."""
+
+
+def known_classes(declared: Declared, column: str) -> tuple[str, ...]:
+    """Return the classes that a column may hold, where the data or the schema says so."""
+    return declared.names.get(column) or tuple(CLASSES.get(column, ()))
 
 
 def classes_of(
@@ -36,6 +43,8 @@ def classes_of(
     if source.broken and not read.any():
         first = source.broken[0]
         raise ValueError(f"no file can be read for its {column}; {first.file}: {first.cause}")
+    if pa.types.is_nested(stored.type):
+        raise ValueError(f"{column} holds {stored.type}, not classes")
     known = stored.filter(read).combine_chunks().dictionary_encode()
     if known.null_count:
         raise ValueError(f"{column} is null in {known.null_count} rows: filter them out first")

@@ -17,7 +17,7 @@ from sousa.loaders.checks import (
     check_rate,
 )
 from sousa.loaders.chunks import Listed, Pick, picks_of
-from sousa.loaders.classes import classes_of
+from sousa.loaders.classes import classes_of, known_classes
 from sousa.loaders.decode import Decoder
 from sousa.loaders.errors import BrokenRow, BrokenRowError
 from sousa.loaders.labelling import IDENTITY
@@ -28,7 +28,7 @@ from sousa.loaders.rows import AUDIO
 from sousa.loaders.samples import Sample, Samples, Transform
 from sousa.loaders.source import Data, Source, Wanted, is_stream, open_source
 from sousa.loaders.streams import Stream
-from sousa.loaders.targets import Target
+from sousa.loaders.targets import Target, read_for
 from sousa.loaders.waves import Waves
 
 ON_ERROR: Final = ("raise", "skip")
@@ -42,7 +42,8 @@ class SOUSADataset(Dataset[Sample]):
 
     A sample is a dict: `waveform` `(T,)` float32, `label` (an int for classes, else a float32
     tensor, `()` or `(k,)`), `label_mask` (bool, the shape of the label, False where a score does
-    not apply), `sample_id`, `skill_tier` and `rudiment_slug` as names, `tempo_bpm`.
+    not apply), `sample_id`, `skill_tier` and `rudiment_slug` as names, `tempo_bpm`; each of the
+    last three is None where the data has no such column.
 
     The order of work is: decode, mono, resample, peak-normalise, truncate, transform.
 
@@ -52,7 +53,9 @@ class SOUSADataset(Dataset[Sample]):
             have filtered, shuffled, mapped or concatenated as you like.
         split: `train`, `validation` or `test`; None is all that are there, in that order.
         target: `skill_tier`, `skill_tier_binary`, `rudiment_slug`, a score, or a list of scores.
-            Classes are ids by the schema. Scores are scaled to [0, 1]; a missing one is NaN.
+            Classes are ids by the schema. Scores are scaled to [0, 1]; a missing one is NaN. Or a
+            column that just this data has: of classes (ids by its own names, -100 where a row has
+            none), of lists of classes (`(k,)`, 1 for each that a row has), or of numbers, as is.
         resample_rate: Sample rate of the waveforms in Hz; None keeps the stored one.
         max_length_sec: Waveforms are cut to this many seconds; None keeps them whole.
         transform: Called with each waveform `(T,)`, last; returns what `waveform` shall be.
@@ -69,7 +72,8 @@ class SOUSADataset(Dataset[Sample]):
         resampler: `soxr` (HQ), or `torchaudio` for what `torchaudio.transforms.Resample` makes.
 
     Attributes:
-        num_classes: Classes of the target by the schema, whatever rows there are; None for scores.
+        num_classes: Classes of the target by the schema, or by what the data declares, whatever
+            rows there are; None for scores and numbers.
         broken: Files that could not be read, with `on_error="skip"`.
 
     Raises:
@@ -106,13 +110,13 @@ class SOUSADataset(Dataset[Sample]):
         check_choice(on_error, "on_error", ON_ERROR)
         self.on_error = on_error
         check_resampler(resampler)
-        learnt = Target.of(target)
-        columns = tuple(dict.fromkeys((*IDENTITY, *learnt.columns, AUDIO)))
+        columns = tuple(dict.fromkeys((*read_for(target), *IDENTITY, AUDIO)))
         skip = on_error == "skip"
         wanted = Wanted(split, config, resample_rate, streaming, At(revision, token))
         source = open_source(data_dir, wanted, columns, skip_broken=skip)
         self._source = source.deciding(skip_broken=skip) if isinstance(source, Stream) else source
         declared = source.declared
+        learnt = Target.by(target, declared)
         decoder = Decoder(resample_rate, declared.rate_hz, resampler)
         waves = Waves(decoder, normalize_audio, max_length_sec)
         self.samples = Samples(learnt, declared, waves, transform)
@@ -243,6 +247,10 @@ class SOUSADataset(Dataset[Sample]):
             Positions in a list of names, and that list; see `classes_of`.
         """
         return classes_of(self.source, column, skip_broken=self.on_error == "skip")
+
+    def known_classes(self, column: str) -> tuple[str, ...]:
+        """Return the classes that a column may hold, where the data or the schema says so."""
+        return known_classes(self.samples.declared, column)
 
     def fingerprint(self) -> str:
         """Return a hash that tells other data, or the same rows in other places."""

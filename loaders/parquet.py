@@ -127,7 +127,7 @@ class ParquetSource:
     def _describe(self, path: Path, file: MappedFile) -> None:
         """Take over what the first file declares; refuse files that do not fit it."""
         schema = file.parquet.schema_arrow
-        check_columns(schema, self._columns, str(path))
+        self._columns = check_columns(schema, self._columns, str(path))
         declared = Declared.by(schema)
         if self._stamps and declared != self.declared:
             raise ValueError(f"{path} declares other labels or another rate than the files before")

@@ -24,6 +24,9 @@ class Stored(Protocol):
     def classes(self, column: str) -> tuple[Indices, list[str]]:
         """Return the class of every row, and the names of the classes."""
 
+    def known_classes(self, column: str) -> tuple[str, ...]:
+        """Return the classes that a column may hold, where the data or the schema says so."""
+
 
 Past = tuple[tuple[int, int], ...]
 """What was already used of an epoch: (world size, steps made with it), one after the other."""

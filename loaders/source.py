@@ -84,7 +84,7 @@ class DatasetSource:
 
     def __init__(self, dataset: datasets.Dataset, columns: tuple[str, ...], name: str) -> None:
         schema = dataset.features.arrow_schema
-        check_columns(schema, columns, name)
+        columns = check_columns(schema, columns, name)
         self.layout = Layout((len(dataset),))
         self.declared = Declared.by(schema)
         self.broken: list[BrokenRow] = []

@@ -7,8 +7,7 @@ from typing import Any, Final
 import datasets
 import numpy as np
 
-from sousa.loaders.classes import UNREAD, classes_of
-from sousa.loaders.labels import CLASSES
+from sousa.loaders.classes import UNREAD, classes_of, known_classes
 from sousa.loaders.layout import Indices, Layout, hashed
 from sousa.loaders.samplers import BatchOrder, Past, Stored
 from sousa.loaders.shares import POLICIES, Counts, Dealer, integer_shares, schedule
@@ -61,8 +60,8 @@ class StratifiedBatchSampler(BatchOrder):
             raise ValueError(f"policy must be one of {', '.join(POLICIES)}, got {policy!r}")
         if weights is not None and not isinstance(weights, Mapping):
             raise TypeError(f"weights must map names of classes to shares, got {weights!r}")
-        self._layout, self._class_of, names = classified(dataset, by)
-        shares = integer_shares(names, weights, CLASSES.get(by, ()))
+        self._layout, (self._class_of, names), known = classified(dataset, by)
+        shares = integer_shares(names, weights, known)
         self._used = np.flatnonzero(shares)
         self._shares = shares[self._used]
         self._policy, self._drop_last = policy, drop_last
@@ -167,18 +166,20 @@ def mixed(
         yield shuffled[start:end]
 
 
-def classified(dataset: Stored | datasets.Dataset, by: str) -> tuple[Layout, Indices, list[str]]:
-    """Return how the rows of a dataset lie, the class of each, and the names of the classes.
+def classified(
+    dataset: Stored | datasets.Dataset, by: str
+) -> tuple[Layout, tuple[Indices, list[str]], tuple[str, ...]]:
+    """Return how the rows of a dataset lie, their classes, and those that they may have.
 
     Raises:
         TypeError: If the dataset has no classes to ask for.
     """
     if isinstance(dataset, datasets.Dataset):
         source = DatasetSource(dataset, (by,), "datasets.Dataset")
-        return source.layout, *classes_of(source, by)
+        return source.layout, classes_of(source, by), known_classes(source.declared, by)
     if not isinstance(dataset, Stored):
         raise TypeError(
             "batches are made of a SOUSADataset or a datasets.Dataset, "
             f"got a {type(dataset).__name__}"
         )
-    return dataset.layout, *dataset.classes(by)
+    return dataset.layout, dataset.classes(by), dataset.known_classes(by)

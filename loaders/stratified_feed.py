@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from sousa.loaders.classes import known_classes
 from sousa.loaders.feeds import Crop
 from sousa.loaders.held import Held, Strata
-from sousa.loaders.labels import CLASSES
 from sousa.loaders.samplers import Place
 from sousa.loaders.shares import Counts, Dealer, integer_shares, schedule
 from sousa.loaders.stream_feeds import Batching, Picks, ReplayedFeed
@@ -45,8 +45,7 @@ class StratifiedFeed(ReplayedFeed):
         super().__init__(stream, batching, crop)
         self._strata = strata
         if strata.weights is not None:
-            known = stream.declared.names.get(strata.by) or CLASSES.get(strata.by)
-            known = known or tuple(strata.weights)
+            known = known_classes(stream.declared, strata.by) or tuple(strata.weights)
             given = [name for name in known if name in strata.weights]
             integer_shares(given, strata.weights, known)
 

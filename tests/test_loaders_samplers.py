@@ -29,6 +29,9 @@ class Stored(SimpleNamespace):
         found, ids = np.unique(self.labels, return_inverse=True)
         return ids, [f"class {name}" for name in found]
 
+    def known_classes(self, _: str) -> tuple[str, ...]:
+        return ("beginner",)
+
 
 def dataset(labels: list[int] | int, group: int = 5, open_groups: int = 3) -> Any:
     rows = labels if isinstance(labels, int) else len(labels)
@@ -341,9 +344,9 @@ def test_weights_are_for_classes_that_there_are() -> None:
         StratifiedBatchSampler(data, 2, weights={"class 0": 1, "class 1": 1, "novice": 1})
     with pytest.raises(TypeError, match=r"weights must map names of classes to shares, got \[1, 1"):
         StratifiedBatchSampler(data, 2, weights=[1, 1])  # type: ignore[arg-type]
-    # A class of the schema may have a weight where the data has none of its rows.
+    # A class that is declared may have a weight where the data has none of its rows.
     weights = {"class 0": 1, "class 1": 1, "beginner": 1}
-    assert len(StratifiedBatchSampler(data, 2, by="skill_tier", weights=weights)) == 2
+    assert len(StratifiedBatchSampler(data, 2, weights=weights)) == 2
 
 
 @pytest.mark.parametrize("kind", [RowBatchSampler, StratifiedBatchSampler])

@@ -198,9 +198,9 @@ def test_what_is_no_dataset_is_refused(tmp_path: Path, plain: datasets.DatasetDi
     with pytest.raises(ValueError, match="is one split of one config"):
         SOUSADataset(plain["test"], "test")
     with pytest.raises(
-        ValueError, match=r"datasets.Dataset has no column tempo_bpm; it has sample"
+        ValueError, match=r"datasets.Dataset has no column overall_score; it has sample"
     ):
-        SOUSADataset(plain["test"].remove_columns("tempo_bpm"))
+        SOUSADataset(plain["test"].remove_columns("overall_score"))
     write_folder(tmp_path, {"train": 1}, ["audio_16k", "labels_only"], shards=1)
     with pytest.raises(ValueError, match="44100 Hz needs config audio; name another"):
         SOUSADataset(tmp_path, resample_rate=44_100)
