@@ -4,7 +4,8 @@
 
 All give padded int64 batches of 32 shuffled sequences of at most 1,024 tokens. Ours reads uint16
 lists from Parquet (`map-style`: `TokenDataset`; `streaming`: row group by row group, nothing
-kept) and gives labels and masks, too. Whoever reads one file for each clip gets fewer clips.
+kept; `IterableDataset`: as `datasets` streams them) and gives labels and masks, too. Whoever reads
+one file for each clip gets fewer clips.
 MidiTok is left out where it is not installed; `DatasetMIDI` parses and tokenizes at each access.
 Rounds alternate, so that a busy machine slows all alike; medians are shown, with the range.
 """
@@ -24,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from datasets import IterableDataset, load_dataset
 from symusic import Note, Score, Tempo, TimeSignature, Track
 from torch.utils.data import DataLoader, Dataset
 
@@ -97,8 +99,14 @@ def padded(rows: list[torch.Tensor]) -> dict[str, torch.Tensor]:
     return {"input_ids": ids, "lengths": torch.tensor([len(row) for row in rows])}
 
 
-def ours(folder: Path, **options: Any) -> Passes:
-    dataset = TokenDataset(folder, max_seq_len=MAX_SEQ_LEN, **options)
+def stream_of(folder: Path) -> IterableDataset:
+    """Return the rows as a user of `datasets` streams them."""
+    files = str(folder / "midi_only" / "*.parquet")
+    return load_dataset("parquet", data_files=files, split="train", streaming=True)
+
+
+def ours(data: Path | IterableDataset, **options: Any) -> Passes:
+    dataset = TokenDataset(data, max_seq_len=MAX_SEQ_LEN, **options)
     loader = create_token_dataloader(dataset, BATCH, collator=TokenCollator(0))
     return lambda: (int(batch["lengths"].sum()) for batch in loader)
 
@@ -148,6 +156,7 @@ def entrants(folder: Path, clips: list[np.ndarray]) -> Iterator[tuple[str, Passe
     yield "ours, map-style, windows", ours(folder, mode="window", stride=MAX_SEQ_LEN // 2)
     yield "ours, streaming", ours(folder, streaming=True)
     yield "ours, streaming, packed", ours(folder, streaming=True, mode="pack")
+    yield "ours, IterableDataset", ours(stream_of(folder))
     yield "JSON-lines memory map", json_lines(folder, clips[: 4 * FEW])
     if util.find_spec("miditok"):
         yield from miditok(folder, clips[:FEW]).items()

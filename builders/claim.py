@@ -20,8 +20,12 @@ STATE: Final = ".sousa"
 """Our own folder in a dataset's folder, while it is being built."""
 
 MANIFEST: Final = "manifest.json"
+OUTCOME: Final = ("shards", "left_out")
+"""What the manifest says of what came out; all else says what the dataset is."""
+
 PLAN: Final = "plan.json"
 LOCK: Final = "lock"
+_HASH: Final = re.compile(r"[0-9a-f]{40,}")
 _SHARD_FILE: Final = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}-of-\d{{5}}\.parquet")
 
 
@@ -47,10 +51,10 @@ def claimed(out: Path, identity: dict[str, Any], *, overwrite: bool) -> Iterator
     state.mkdir(exist_ok=True)
     with (state / LOCK).open("w") as lock:
         _lock(lock.fileno(), state / LOCK)
-        if overwrite:
-            remove_dataset(out)
-        else:
+        if not overwrite:
             _check_owner(out, identity)  # again: somebody else may have built here meanwhile
+        if overwrite or identity_in(out) not in (None, identity):
+            remove_dataset(out)
         _remove_leftovers(state)
         write_text(state / PLAN, state, json.dumps(identity))
         try:
@@ -62,11 +66,14 @@ def claimed(out: Path, identity: dict[str, Any], *, overwrite: bool) -> Iterator
 def _check_owner(out: Path, identity: dict[str, Any]) -> None:
     """Refuse a folder that holds anything but this dataset.
 
+    Of another plan nothing is lost where not a single file of rows was finished: such as an import
+    that found none to keep.
+
     Raises:
         FileExistsError: If it does.
     """
     found = identity_in(out)
-    if found is not None and found != identity:
+    if found is not None and found != identity and _holds_rows(out):
         raise FileExistsError(
             f"{out} holds the dataset of another plan ({difference(found, identity)}); "
             "choose another folder, or replace it with --overwrite"
@@ -78,6 +85,13 @@ def _check_owner(out: Path, identity: dict[str, Any]) -> None:
         )
 
 
+def _holds_rows(out: Path) -> bool:
+    """Return whether anything of a dataset is finished."""
+    return (out / MANIFEST).exists() or any(
+        _SHARD_FILE.fullmatch(path.name) for name in CONFIGS for path in (out / name).glob("*")
+    )
+
+
 def identity_in(out: Path) -> dict[str, Any] | None:
     """Return what the dataset in a folder is, finished or begun; None if there is none."""
     for path in (out / MANIFEST, out / STATE / PLAN):
@@ -86,7 +100,7 @@ def identity_in(out: Path) -> dict[str, Any] | None:
         except (FileNotFoundError, ValueError, RecursionError):
             continue
         if isinstance(content, dict):
-            return {key: value for key, value in content.items() if key != "shards"}
+            return {key: value for key, value in content.items() if key not in OUTCOME}
     return None
 
 
@@ -94,8 +108,17 @@ def difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
     """Say in which options two identities differ."""
     there, here = _flat(found), _flat(wanted)
     names = [name for name in here | there if there.get(name) != here.get(name)]
-    shown = [f"{name}: {there.get(name)} there, {here.get(name)} asked" for name in names[:3]]
+    shown = [
+        f"{name}: {_short(there.get(name))} there, {_short(here.get(name))} asked"
+        for name in names[:3]
+    ]
     return "; ".join(shown) + ("; ..." if len(names) > 3 else "")
+
+
+def _short(value: Any) -> str:
+    """Return a value, of a hash only as much as tells it from others."""
+    text = str(value)
+    return f"{text[:12]}..." if _HASH.fullmatch(text) else text
 
 
 def remove_dataset(out: Path) -> None:

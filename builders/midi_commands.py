@@ -58,6 +58,8 @@ def _add_midi(parser: argparse.ArgumentParser) -> None:
 
 def _midi(options: argparse.Namespace) -> int:
     check_workers(options.workers)
+    if options.out.exists() and options.source.exists() and options.out.samefile(options.source):
+        raise argparse.ArgumentError(None, "OUT must be another folder than DIR")
     given = {name: getattr(options, name) for name in LIMITS}
     try:
         limits = Limits(**{name: bound for name, bound in given.items() if bound is not None})

@@ -7,6 +7,9 @@ from sousa.builders.midi_events import Events
 
 MEGABYTE: Final = 1_000_000
 
+LEAST_READ_SEC: Final = 0.1
+"""Less time than a process may need between two files on a busy machine."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -43,6 +46,10 @@ class Limits:
         for name, bound in bounds.items():
             if bound is not None and not bound >= 0:
                 raise ValueError(f"--{name.replace('_', '-')} must be at least 0, got {bound}")
+        if self.max_read_sec < LEAST_READ_SEC:
+            raise ValueError(
+                f"--max-read-sec must be at least {LEAST_READ_SEC:g}, got {self.max_read_sec:g}"
+            )
         for what in ("notes", "sec", "density"):
             low, high = bounds[f"min_{what}"], bounds[f"max_{what}"]
             if low is not None and high is not None and low > high:

@@ -30,8 +30,16 @@ class Listed:
 
     @property
     def name(self) -> str:
-        """The path as valid text: bytes that are no UTF-8 are written in hexadecimal."""
-        return os.fsencode(self.path).decode("utf-8", "backslashreplace")
+        r"""The path as valid text, of which the name can be told again.
+
+        A byte that is no UTF-8 is written as `\xNN`, and a backslash as two.
+
+        Examples:
+            >>> Listed("caf\udce9.mid").name, Listed("b\\x.mid").name
+            ('caf\\xe9.mid', 'b\\\\x.mid')
+        """
+        name = os.fsencode(self.path).replace(b"\\", b"\\\\")
+        return name.decode("utf-8", "backslashreplace")
 
     def to_line(self) -> str:
         """Return one line of JSON."""
@@ -46,8 +54,9 @@ class Listed:
 def listing(root: Path, left_out: Path) -> Iterator[Listed]:
     """Yield the MIDI files below a folder: each folder's in the order of their names.
 
-    Links to files are followed, and links to folders after all else; a folder is gone through
-    once, so links cannot loop. Memory follows the number of folders and the largest of them.
+    Links to files of the tree are followed. Other links are listed with a reason: what a folder of
+    the tree holds is found without them, and nothing outside it belongs to it. So nothing can loop.
+    Memory follows the depth of the tree and its largest folder.
 
     Args:
         root: The folder.
@@ -57,30 +66,23 @@ def listing(root: Path, left_out: Path) -> Iterator[Listed]:
         OSError: If `root` itself cannot be read.
     """
     os.scandir(root).close()
-    walk = _Walk(root, left_out)
-    yield from walk.folder("")
-    for path in walk.links:  # which grows meanwhile
-        yield from walk.link(path)
+    yield from _Walk(root, left_out).files()
 
 
 class _Walk:
     def __init__(self, root: Path, left_out: Path) -> None:
         self._root = os.fspath(root)
+        self._real = os.path.join(os.path.realpath(root), "")  # noqa: PTH118 - names need not be text
         self._left_out = _identity(left_out)
-        self._above = {_identity(parent) for parent in root.resolve().parents}
-        self._seen: set[_Identity | None] = set()
-        self.links: list[str] = []
 
-    def folder(self, path: str) -> Iterator[Listed]:
-        """Yield the files of a folder, then those of the folders in it; links are put aside."""
-        waiting = [path]
+    def files(self) -> Iterator[Listed]:
+        """Yield the files of each folder, then those of the folders in it."""
+        waiting = [""]
         while waiting:
             current = waiting.pop()
-            absolute = os.path.join(self._root, current)  # noqa: PTH118 - names need not be text
-            found = _identity(absolute)
-            if found is not None and found == self._left_out:
+            absolute = os.path.join(self._root, current)  # noqa: PTH118
+            if self._is_left_out(absolute):
                 continue
-            self._seen.add(found)
             try:
                 with os.scandir(absolute) as entries:
                     inside = sorted(entries, key=lambda entry: os.fsencode(entry.name))
@@ -92,19 +94,32 @@ class _Walk:
                 name = f"{current}/{entry.name}" if current else entry.name
                 if entry.is_dir(follow_symlinks=False):
                     below.append(name)
-                elif entry.is_symlink() and _leads_to_folder(entry):
-                    self.links.append(name)
+                elif entry.is_symlink():
+                    yield from self._link(name, entry)
                 elif entry.name.lower().endswith(SUFFIXES):
                     yield _file(name, entry)
             waiting += reversed(below)
 
-    def link(self, path: str) -> Iterator[Listed]:
-        """Yield what a link to a folder leads to, unless that was gone through."""
-        found = _identity(os.path.join(self._root, path))  # noqa: PTH118
-        if found in self._above or found in self._seen:
-            yield Listed(path, reason="link to a folder that is gone through without it")
-        else:
-            yield from self.folder(path)
+    def _link(self, path: str, entry: os.DirEntry[str]) -> Iterator[Listed]:
+        """Yield what a link leads to, if it is to be read, or why it is not."""
+        try:
+            leads_to_folder = entry.is_dir()
+        except OSError as error:  # such as a link to itself
+            yield Listed(path, reason=f"unreadable: {error.strerror}")
+            return
+        if not leads_to_folder and not entry.name.lower().endswith(SUFFIXES):
+            return
+        target = os.path.realpath(entry.path)
+        is_inside = os.path.join(target, "").startswith(self._real)  # noqa: PTH118
+        if not leads_to_folder and (is_inside or not os.path.exists(target)):  # noqa: PTH110
+            yield _file(path, entry)
+        elif not is_inside:
+            yield Listed(path, reason="link out of the folder, not followed")
+        elif not self._is_left_out(target):
+            yield Listed(path, reason="link to a folder whose files are listed without it")
+
+    def _is_left_out(self, path: str) -> bool:
+        return self._left_out is not None and _identity(path) == self._left_out
 
 
 def _identity(path: str | Path) -> _Identity | None:
@@ -113,13 +128,6 @@ def _identity(path: str | Path) -> _Identity | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
 
 
 def _file(path: str, entry: os.DirEntry[str]) -> Listed:

@@ -12,7 +12,11 @@ CONFIGS: Final = ("midi_only", "labels_only")
 
 METADATA: Final = (
     Column("sample_id", Value("string"), "unique; begins like `midi_sha256`"),
-    Column("source_path", Value("string"), "of the file, from the imported folder"),
+    Column(
+        "source_path",
+        Value("string"),
+        "of the file, from the imported folder; `\\xNN` is a byte that is no UTF-8",
+    ),
     Column("midi_sha256", Value("string"), "of the bytes in `midi`"),
     Column("events_sha256", Value("string"), "the same for files that play the same"),
     Column("midi_type", Value("int32"), "type in the file's header", "[0, 2]"),

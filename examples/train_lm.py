@@ -7,8 +7,9 @@
 
 DATA is a folder that `sousa build` or `sousa import midi` wrote, or a Hub id. RUN is where
 checkpoints go; a run that was killed goes on from the last one with the same bits. `accelerate
-launch examples/train_lm.py ...` trains on several devices. Clips are packed, and none attends to
-another.
+launch examples/train_lm.py ...` trains on several devices, `ACCELERATE_USE_CPU=true torchrun
+--nproc_per_node 2 examples/train_lm.py ...` in several processes without any. Clips are packed, and
+none attends to another. What it generates is held to what decodes.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from accelerate.utils import set_seed
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sousa.builders.continuing import Continuing
 from sousa.builders.tokens import load_tokenizer
 from sousa.loaders import Loader, TokenDataset, Vocabulary, create_token_dataloader
 
@@ -120,6 +122,8 @@ class Run:
             raise Refused(f"{settings.data} has no tokenizers/{settings.column}.json")
         self.vocabulary: Vocabulary = dataset.vocabulary
         self.loader = self.load(dataset)
+        if not self.vocabulary.tokens:
+            raise Refused(f"{settings.column} has several ids a token; this model takes one")
         model = LanguageModel(self.vocabulary.size, settings)
         if start is not None:
             model.load_state_dict(weights(start, self.vocabulary, settings))
@@ -127,6 +131,7 @@ class Run:
             model.parameters(), settings.rate, betas=(0.9, 0.95), weight_decay=0.1
         )
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        set_seed(settings.seed, device_specific=True)  # what is dropped differs between processes
         self.step = 0
 
     def dataset(self, split: str) -> TokenDataset:
@@ -145,10 +150,12 @@ class Run:
             device=accelerator.device,
         )
 
-    def loss(self, batch: dict[str, Any]) -> Tensor:
-        """Return the mean loss of a batch."""
+    def loss(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        """Return the sum of the losses of this process's tokens, and how many tokens all have."""
         scores = self.model(batch["input_ids"], batch["position_ids"], batch["document_ids"])
-        return functional.cross_entropy(scores.flatten(0, 1), batch["labels"].flatten())
+        labels = batch["labels"].flatten()
+        total = functional.cross_entropy(scores.flatten(0, 1), labels, reduction="sum")
+        return total, self.accelerator.reduce((labels >= 0).sum(), "sum")
 
     def learning_rate(self) -> float:
         """Return the learning rate of the next step: a rise, then a straight line down."""
@@ -164,15 +171,16 @@ class Run:
             for batch in self.loader:
                 for group in self.optimizer.param_groups:
                     group["lr"] = self.learning_rate()
-                loss = self.loss(batch)
-                self.accelerator.backward(loss)
+                total, tokens = self.loss(batch)
+                # Gradients are averaged over processes; each token shall count the same.
+                self.accelerator.backward(total * self.accelerator.num_processes / tokens)
                 self.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
                 self.optimizer.step()
                 self.optimizer.zero_grad()
                 self.step += 1
                 last = self.step == self.settings.steps
                 if last or self.step % self.settings.save_every == 0:
-                    self.save(float(loss.detach()))
+                    self.save(float(self.accelerator.reduce(total.detach(), "sum") / tokens))
                 if last:
                     break
 
@@ -184,9 +192,10 @@ class Run:
         except ValueError:
             return None
         self.model.eval()
-        losses = [self.loss(batch) for batch in loader]
+        pairs = [self.loss(batch) for batch in loader]
         self.model.train()
-        return float(self.accelerator.reduce(torch.stack(losses).mean(), "mean"))
+        totals, tokens = (torch.stack(each).sum() for each in zip(*pairs, strict=True))
+        return float(self.accelerator.reduce(totals, "sum") / tokens)
 
     def save(self, loss: float) -> None:
         """Write a checkpoint: it is there as a whole, or not at all."""
@@ -197,6 +206,7 @@ class Run:
             shutil.rmtree(made, ignore_errors=True)
         self.accelerator.wait_for_everyone()
         self.accelerator.save_state(str(made))
+        self.accelerator.wait_for_everyone()  # each process writes its own random state
         if self.accelerator.is_main_process:
             state = {
                 "settings": asdict(self.settings),
@@ -274,66 +284,45 @@ def weights(checkpoint: Path, vocabulary: Vocabulary, settings: Settings) -> dic
     return load_file(checkpoint / "model.safetensors")
 
 
-class Sampler:
-    """Draws tokens, but none of a kind that never follows the one before.
-
-    A grid's places come after a bar line, and only rise until the next one.
-    """
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.vocabulary = vocabulary
-        names = sorted(vocabulary.families)
-        self.kind = torch.zeros(vocabulary.size, dtype=torch.int64)
-        for number, name in enumerate(names):
-            self.kind[list(vocabulary.families[name].values())] = number
-        self.follows = torch.zeros(len(names), len(names), dtype=torch.bool)
-        self.places = sorted(vocabulary.families.get("Position", {}).values())
-
-    def learn(self, dataset: TokenDataset, sequences: int = 256) -> None:
-        """Note which kinds of tokens follow each other in some sequences."""
-        for index in range(min(sequences, len(dataset))):
-            pair = dataset.pair(index)
-            kinds = self.kind[pair.src[pair.mask]], self.kind[pair.tgt[pair.mask]]
-            self.follows[kinds] = True
-
-    def draw(self, scores: Tensor, ids: list[int], heat: float) -> int:
-        """Return a token to follow some, by scores `(ids,)` and a temperature."""
-        allowed = self.follows[self.kind[ids[-1]]][self.kind]
-        bars = set(self.vocabulary.families.get("Bar", {}).values())
-        for id_ in reversed(ids):
-            if id_ in bars:
-                break
-            if self.places and self.places[0] <= id_ <= self.places[-1]:
-                allowed[self.places[0] : id_] = False
-                break
-        else:
-            if bars:
-                allowed[self.places] = False
-        scores = (scores / heat).masked_fill(~allowed, -torch.inf)
-        return int(torch.multinomial(scores.softmax(-1), 1))
+def drawn(scores: Tensor, allowed: Tensor, heat: float, top_k: int) -> int:
+    """Return one of the allowed ids by scores `(ids,)`, a temperature, and how many may be it."""
+    scores = (scores / heat).masked_fill(~allowed, -torch.inf)
+    if top_k:
+        least = scores.topk(min(top_k, len(scores))).values[-1]
+        scores = scores.masked_fill(scores < least, -torch.inf)
+    return int(torch.multinomial(scores.softmax(-1), 1))
 
 
 @torch.no_grad()
-def generate(checkpoint: Path, out: Path, heat: float, seed: int) -> None:
-    """Let a model play until it ends, or has no more room; write a MIDI file."""
+def generate(checkpoint: Path, out: Path, heat: float, top_k: int, seed: int) -> None:
+    """Let a model play until it ends, or has no more room; write a MIDI file.
+
+    It is held to what decodes, so that it plays, however little it has learnt.
+    """
+    if not heat > 0 or top_k < 0:
+        raise Refused(f"--temperature must be above 0 and --top-k at least 0, got {heat}, {top_k}")
     own = settings_of(checkpoint)
     vocabulary = Vocabulary.read(checkpoint / "tokenizer.json")
+    tokenizer = load_tokenizer(checkpoint / "tokenizer.json")
+    sequence = Continuing(tokenizer)
     model = LanguageModel(vocabulary.size, own)
     model.load_state_dict(weights(checkpoint, vocabulary, own))
     model.eval()
     torch.manual_seed(seed)
-    sampler = Sampler(vocabulary)
-    sampler.learn(packed(own, "train"))
-    ids, end = [vocabulary.special("BOS")], vocabulary.special("EOS")
+    ids, end, whole = [vocabulary.special("BOS")], vocabulary.special("EOS"), 0
     while len(ids) < own.max_seq_len and ids[-1] != end:
         places = torch.arange(len(ids))[None]
         scores = model(torch.tensor([ids]), places, torch.zeros_like(places))[0, -1]
-        ids.append(sampler.draw(scores, ids, heat))
-    starts = vocabulary.mask(vocabulary.starts)
-    while ids[-1] != end and not starts[ids.pop()]:
-        pass  # an event that is not whole
-    body = [id_ for id_ in ids if id_ not in vocabulary.special_ids.values()]
-    out.write_bytes(load_tokenizer(checkpoint / "tokenizer.json").decode(body))
+        late = not sequence.sounds and 2 * len(ids) > own.max_seq_len
+        allowed = torch.from_numpy(sequence.allowed(hurry=late))
+        ids.append(drawn(scores, allowed, heat, top_k))
+        sequence.take(ids[-1])
+        if sequence.is_whole and sequence.sounds:
+            whole = len(ids)
+    if not whole:
+        raise Refused(f"{own.max_seq_len} tokens have no room for a note: use more --max-seq-len")
+    body = ids[1:whole] if ids[-1] != end else ids[1:-1]
+    out.write_bytes(tokenizer.decode(body))
     print(f"{len(body)} tokens to {out}")
 
 
@@ -354,6 +343,7 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
     playing.add_argument("run", type=Path)
     playing.add_argument("out", type=Path, metavar="OUT.mid")
     playing.add_argument("--temperature", type=float, default=1.0)
+    playing.add_argument("--top-k", type=int, default=0, help="ids to draw from; 0 is all")
     playing.add_argument("--seed", type=int, default=0)
     return parser.parse_args(argv)
 
@@ -387,7 +377,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parsed(argv)
     try:
         if args.command == "generate":
-            generate(latest(args.run), args.out, args.temperature, args.seed)
+            generate(latest(args.run), args.out, args.temperature, args.top_k, args.seed)
             return
         run = begun(args)
         run.folder.mkdir(parents=True, exist_ok=True)

@@ -20,19 +20,20 @@ from sousa.loaders.arguments import (
 )
 from sousa.loaders.buffers import Buffers
 from sousa.loaders.checks import check_choice, check_flag, check_function
-from sousa.loaders.collate import (
-    Batch,
-)
+from sousa.loaders.collate import Batch
 from sousa.loaders.dataset import SOUSADataset
 from sousa.loaders.fetched import Collate, Maker
 from sousa.loaders.loader import PREFETCH, Delivery, Loader
 from sousa.loaders.samplers import whole
 from sousa.loaders.source import Data
 from sousa.loaders.stream_feeds import Batching
+from sousa.loaders.token_arguments import check_no_sound
+from sousa.loaders.token_dataset import TokenDataset
+from sousa.loaders.token_loader import create_token_dataloader
 
 
 def create_dataloader(  # noqa: PLR0913 - the contract
-    dataset: SOUSADataset | Data,
+    dataset: SOUSADataset | TokenDataset | Data,
     batch_size: int = 16,
     shuffle: bool = True,  # noqa: FBT001, FBT002 - the contract
     num_workers: int = 4,
@@ -74,7 +75,8 @@ def create_dataloader(  # noqa: PLR0913 - the contract
     which is lost when training goes on in the middle of an epoch.
 
     Args:
-        dataset: A `SOUSADataset`, or what makes one with its defaults.
+        dataset: A `SOUSADataset`, or what makes one with its defaults. Of a `TokenDataset`,
+            `create_token_dataloader` makes the loader, and options of sound have no meaning.
         batch_size: Clips of a batch.
         shuffle: Random order, another one each epoch; else stored order.
         num_workers: Threads or processes that make batches ahead, at most as many as this process
@@ -115,6 +117,34 @@ def create_dataloader(  # noqa: PLR0913 - the contract
         TypeError: If an argument is of another type, or an option has no meaning here.
         BrokenRowError: If files cannot be read, with `on_error="raise"`.
     """
+    if isinstance(dataset, TokenDataset):
+        check_no_sound(
+            fixed_length=fixed_length,
+            stratify=stratify,
+            weights=weights,
+            bucket=bucket or None,
+            max_samples=max_samples,
+            crop_sec=crop_sec,
+            on_error=on_error,
+            worker_type=None if worker_type == "thread" else worker_type,
+            transfer=None if transfer == "float32" else transfer,
+            **options,
+        )
+        return create_token_dataloader(
+            dataset,
+            batch_size,
+            shuffle,
+            num_workers,
+            collator=collate_fn,
+            seed=seed,
+            drop_last=drop_last,
+            rank=rank,
+            world_size=world_size,
+            device=device,
+            pin_memory=pin_memory,
+            batch_transform=batch_transform,
+            progress=progress,
+        )
     if not isinstance(dataset, SOUSADataset):
         dataset = SOUSADataset(dataset, on_error="raise" if on_error is None else on_error)
     if on_error is not None:

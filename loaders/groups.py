@@ -14,8 +14,8 @@ from sousa.loaders.kept import Kept
 from sousa.loaders.pages import Patience, Piece
 from sousa.loaders.ranges import PartialFile, Repository, Span
 from sousa.loaders.remote import RemoteFile
-from sousa.loaders.rows import AUDIO, Declared, check_columns
-from sousa.loaders.shards import CHUNK_ROWS, Traits
+from sousa.loaders.rows import AUDIO, Declared, check_columns, present
+from sousa.loaders.shards import Traits, chunk_rows
 
 TAIL_BYTES: Final = 64 * 2**10
 """What is asked for to find a footer, until it is known how long they are."""
@@ -91,13 +91,10 @@ class RemoteShards:
         self._reset()
         if known.declared is not None:
             self.declared = known.declared
-            missing = [name for name in columns if name not in known.declared.columns]
-            if missing:
-                there = ", ".join(known.declared.columns)
-                raise ValueError(f"{name} has no column {', '.join(missing)}; it has {there}")
+            self.columns = present(columns, known.declared.columns, name)
         elif self._files:
             schema = self._parsed(self._tail(0, Patience())).schema.to_arrow_schema()
-            check_columns(schema, columns, name)
+            self.columns = check_columns(schema, columns, name)
             self.declared = Declared.by(schema)
         else:
             self.declared = Declared(columns, {}, None)
@@ -182,7 +179,7 @@ class RemoteShards:
         rows = self.footer(shard, patience).row_group(number).num_rows
         place = f"{self._repository.place(self._files[shard])}, row group {number}"
         opened = partial(GroupRows, self, shard, number, patience)
-        return Piece(place, opened, CHUNK_ROWS, resumes=False, rows=rows)
+        return Piece(place, opened, chunk_rows(self.columns), resumes=False, rows=rows)
 
     def opened(self, shard: int, needed: Sequence[Span], patience: Patience) -> PartialFile:
         """Return a file of which some is read."""
@@ -202,8 +199,7 @@ class RemoteShards:
             place = self._repository.place(self._files[shard])
             check_columns(schema, self.columns, place)
             declared = Declared.by(schema)
-            ours = self.declared
-            if (declared.names, declared.rate_hz) != (ours.names, ours.rate_hz):
+            if declared.labels_and_rate != self.declared.labels_and_rate:
                 raise ValueError(f"{place} declares other labels or another rate than {self.name}")
             self._rows[shard] = found.num_rows
         return found

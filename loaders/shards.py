@@ -20,6 +20,9 @@ from sousa.loaders.rows import AUDIO, Declared, check_columns
 CHUNK_ROWS: Final = 8
 """Rows that are taken from `datasets` at a time: long clips overshoot no bound by much."""
 
+LIGHT_CHUNK_ROWS: Final = 128
+"""The same of rows without audio, such as tokens."""
+
 COPIES: Final = 3
 """How often a copy is tried that something else disturbs."""
 
@@ -145,10 +148,10 @@ class Shards:
         else:
             schema = next(iter(dataset.with_format("arrow").iter(1)), pa.table({})).schema
         if schema.names:  # else it is empty
-            check_columns(schema, columns, name)
+            self.columns = check_columns(schema, columns, name)
             self.declared = Declared.by(schema)
             if "VerticallyConcatenatedMultiSourcesExamplesIterable" not in self.traits.kinds:
-                dataset = dataset.select_columns(list(columns))  # a part may lack columns
+                dataset = dataset.select_columns(list(self.columns))  # a part may lack columns
         else:
             self.declared = Declared(columns, {}, None)
         native = dataset.with_format(None).state_dict()["examples_iterable"]["type"]
@@ -188,8 +191,8 @@ class Shards:
         place = f"{self.name}, shard {shard}, part {number}" if self.traits.splits else self.name
         # Where Arrow tables come as they are stored, leaving some out is as cheap as it is sure.
         resumes = self.traits.resumes and not (self.traits.splits and self._native)
-        chunk_rows = CHUNK_ROWS if self._native else 1
-        return Piece(place, partial(self._open, shard, number, epoch), chunk_rows, resumes)
+        rows = chunk_rows(self.columns) if self._native else 1
+        return Piece(place, partial(self._open, shard, number, epoch), rows, resumes)
 
     def _open(self, shard: int, number: int, epoch: int) -> datasets.IterableDataset:
         """Return a piece with stages of its own, so that nothing else that reads disturbs it."""
@@ -208,6 +211,11 @@ class Shards:
                 self._pieces.popitem(last=False)
         self._pieces.move_to_end(shard)
         return self._pieces[shard]
+
+
+def chunk_rows(columns: Sequence[str]) -> int:
+    """Return how many rows to take at a time."""
+    return CHUNK_ROWS if AUDIO in columns else LIGHT_CHUNK_ROWS
 
 
 def copied(dataset: datasets.IterableDataset) -> datasets.IterableDataset:

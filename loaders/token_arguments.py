@@ -50,6 +50,17 @@ def check_windows(mode: str, stride: int | None, target_column: str | None) -> N
         raise ValueError(f"target_column= needs whole rows: mode='truncate', got {mode!r}")
 
 
+def check_no_sound(**options: object) -> None:
+    """Refuse options of `create_dataloader` that have no meaning for tokens.
+
+    Raises:
+        ValueError: If one is given.
+    """
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise ValueError(f"{given[0]}= has no meaning for a TokenDataset: leave it out")
+
+
 def check_augment(augment: Augmentation | None, vocabulary: Vocabulary | None) -> None:
     """Refuse an augmentation for other tokens.
 

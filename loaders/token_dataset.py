@@ -1,15 +1,12 @@
 """Token columns become sequences for training, by index or from a stream."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, NamedTuple, cast
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, cast
 
-import numpy as np
-import torch
-from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from sousa.loaders.access import At
-from sousa.loaders.checks import check_choice, check_flag, check_function
+from sousa.loaders.checks import check_choice, check_flag
 from sousa.loaders.collate import Sample
 from sousa.loaders.errors import BrokenRow
 from sousa.loaders.labelling import IDENTITY
@@ -25,14 +22,11 @@ from sousa.loaders.token_arguments import (
 )
 from sousa.loaders.token_augment import Augmentation
 from sousa.loaders.token_chunks import TokenChunk
-from sousa.loaders.token_collate import labels_of
 from sousa.loaders.token_groups import Streamed
 from sousa.loaders.token_reading import Reading
 from sousa.loaders.token_rules import CUTS, MODES, Accounting
-from sousa.loaders.token_samples import samples_of
+from sousa.loaders.token_samples import Pair, TokenSamples, Transform, pair_of
 from sousa.loaders.token_source import TokensWanted, open_tokens
-
-Transform = Callable[[Sample], Sample]
 
 ON_ERROR: Final = ("raise", "skip")
 
@@ -42,21 +36,7 @@ READ_AT_ONCE: Final = 64
 """Sequences that are made at a time when a dataset is iterated."""
 
 
-class Pair(NamedTuple):
-    """What a language model reads, what it shall say to each token, and what counts.
-
-    Attributes:
-        src: Ids, `(T,)` int64.
-        tgt: The id that follows each, `(T,)`; -100 where none does.
-        mask: Where there is one that counts, `(T,)` bool.
-    """
-
-    src: Tensor
-    tgt: Tensor
-    mask: Tensor
-
-
-class TokenDataset(Dataset[Sample]):
+class TokenDataset(TokenSamples, Dataset[Sample]):
     """Sequences of a token column, each of at most `max_seq_len` tokens.
 
     A sample is a dict: `input_ids` `(T,)` int64, or `(T, k)` for k vocabularies, and `loss_mask`
@@ -100,7 +80,7 @@ class TokenDataset(Dataset[Sample]):
 
     Attributes:
         vocabulary: The tokenizer's; None where none is known.
-        rules: How rows are cut.
+        reading: How a column becomes sequences.
 
     Raises:
         ValueError: If an argument is not as above, ids are not the tokenizer's, or the data holds
@@ -149,16 +129,14 @@ class TokenDataset(Dataset[Sample]):
         )
         self.column = column
         self.on_error = on_error
-        self.epoch = 0
         self.vocabulary = chosen_vocabulary(opened.vocabulary, tokenizer, column)
         check_augment(augment, self.vocabulary)
-        self.augment = augment
-        self.set_transform(transform)
         rows = opened.rows.deciding(skip_broken=skip) if hasattr(opened.rows, "deciding") else None
         self._rows: Source | Streamed = rows or opened.rows
         self.reading = Reading(column, self.vocabulary, learnt, target_column, opened.rows.declared)
         window = whole(max_seq_len, "max_seq_len", 2), mode, stride, cut
-        self.rules = chosen_rules(self.vocabulary, window, bos, eos, prefix)
+        rules = chosen_rules(self.vocabulary, window, bos, eos, prefix)
+        super().__init__(rules, augment, transform)
         self._open()
 
     def __new__(cls, data: Any = None, *_: Any, streaming: bool = False, **__: Any) -> Any:
@@ -183,32 +161,12 @@ class TokenDataset(Dataset[Sample]):
         return self._chunk.sequences.accounting
 
     @property
-    def packed(self) -> bool:
-        """Whether a sequence may have several documents."""
-        return self.rules.mode == "pack"
-
-    @property
     def broken(self) -> tuple[BrokenRow, ...]:
         """Files that could not be read, with `on_error="skip"`."""
         return tuple(self._rows.broken)
 
     def __len__(self) -> int:
         return len(self._chunk)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Let `augment` draw for an epoch, where samples are taken one by one."""
-        self.epoch = whole(epoch, "epoch", 0)
-
-    def set_transform(self, transform: Transform | Sequence[Transform] | None) -> None:
-        """Call a function with each sample, or several one after the other; None calls none.
-
-        Raises:
-            TypeError: If one is no function.
-        """
-        given = transform if isinstance(transform, Sequence) else [transform]
-        for each in given:
-            check_function(each, "transform")
-        self.transforms: tuple[Transform, ...] = tuple(each for each in given if each is not None)
 
     def __getitem__(self, index: int) -> Sample:
         """Return one sample; a negative index counts from the end.
@@ -232,19 +190,7 @@ class TokenDataset(Dataset[Sample]):
 
     def pair(self, index: int) -> Pair:
         """Return a sequence as what a model reads and what it shall say."""
-        drawn = self._chunk.drawn([index % len(self)], self.augment, self.epoch)
-        labels = torch.from_numpy(labels_of(drawn.flat, "shift"))
-        of_token = labels if labels.ndim == 1 else labels[:, 0]
-        return Pair(torch.from_numpy(drawn.flat.ids.astype(np.int64)), labels, of_token >= 0)
-
-    def samples(self, chunk: TokenChunk, numbers: Sequence[int], epoch: int) -> list[Sample]:
-        """Return the samples of some sequences."""
-        made: list[Sample] = samples_of(
-            chunk.drawn(numbers, self.augment, epoch), packed=self.packed
-        )
-        for transform in self.transforms:
-            made = [dict(transform(sample)) for sample in made]
-        return made
+        return pair_of(self._chunk.drawn([index % len(self)], self.augment, self.epoch))
 
     def chunk(self) -> TokenChunk:
         """Return all rows."""

@@ -1,7 +1,7 @@
 """Sequences of tokens become batches, with the order, places and ranks of our other loaders."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
 from typing import Any, Final, NamedTuple, cast
@@ -15,7 +15,7 @@ from sousa.loaders.chunks import Pick
 from sousa.loaders.collate import Batch
 from sousa.loaders.dataset import SOUSADataset
 from sousa.loaders.feeds import Feed, IndexFeed, Next
-from sousa.loaders.fetched import Fetched, Job, Maker
+from sousa.loaders.fetched import Collate, Fetched, Job, Maker
 from sousa.loaders.loader import PREFETCH, Delivery, Loader
 from sousa.loaders.samplers import Place, RowBatchSampler, Stored, whole
 from sousa.loaders.source import Data
@@ -116,7 +116,7 @@ class TokenMaker(Maker):
     def __init__(
         self,
         dataset: TokenDataset,
-        collator: TokenCollator,
+        collator: Collate,
         batch_transform: Callable[[Batch], Batch] | None,
     ) -> None:
         super().__init__(cast("SOUSADataset", dataset), collator, batch_transform=batch_transform)
@@ -128,14 +128,14 @@ class TokenMaker(Maker):
         started = time.perf_counter()
         wanted = cast("TokenJob", job)
         groups = self._groups(wanted)
-        if self.tokens.transforms:
-            batch, tokens = self._of_samples(groups, wanted.epoch)
+        if isinstance(self.collator, TokenCollator) and not self.tokens.transforms:
+            batch, tokens = self._gathered(groups, wanted.epoch, self.collator)
         else:
-            batch, tokens = self._gathered(groups, wanted.epoch)
+            batch, tokens = self._of_samples(groups, wanted.epoch)
+        size = max((each.numel() for each in parts_of(batch) if torch.is_tensor(each)), default=0)
         if self.batch_transform is not None:
             batch = self.batch_transform(batch)
         sequences = sum(len(numbers) for _, numbers in groups)
-        size = max((each.numel() for each in batch.values() if torch.is_tensor(each)), default=0)
         taken = time.perf_counter() - started
         return Fetched(batch, sequences, [], 0, min(tokens, size), size, taken)
 
@@ -155,20 +155,30 @@ class TokenMaker(Maker):
     ) -> tuple[Batch, int]:
         """Return the batch of samples that the user's functions have had."""
         samples = [
-            sample for chunk, each in groups for sample in self.tokens.samples(chunk, each, epoch)
+            dict(sample)
+            for chunk, each in groups
+            for sample in self.tokens.samples(chunk, each, epoch)
         ]
         return self.collator(samples), sum(len(sample["input_ids"]) for sample in samples)
 
     def _gathered(
-        self, groups: Sequence[tuple[TokenChunk, list[int]]], epoch: int
+        self,
+        groups: Sequence[tuple[TokenChunk, list[int]]],
+        epoch: int,
+        collator: TokenCollator,
     ) -> tuple[Batch, int]:
         """Return the batch of sequences, without samples in between."""
         parts = [chunk.drawn(each, self.tokens.augment, epoch) for chunk, each in groups]
         drawn = parts[0] if len(parts) == 1 else put_together(parts)
-        batch = self.collator.batch(
+        batch = collator.batch(
             drawn.flat, drawn.more, packed=self.tokens.packed, targets=drawn.targets
         )
         return batch, len(drawn.flat.ids)
+
+
+def parts_of(batch: Any) -> Iterable[Any]:
+    """Return what is in a batch, which a collator of the user's own may have made otherwise."""
+    return batch.values() if isinstance(batch, Mapping) else ()
 
 
 def put_together(parts: Sequence[Drawn]) -> Drawn:
@@ -193,7 +203,7 @@ def create_token_dataloader(  # noqa: PLR0913 - as create_dataloader
     shuffle: bool = True,  # noqa: FBT001, FBT002 - as create_dataloader
     num_workers: int = 0,
     *,
-    collator: TokenCollator | None = None,
+    collator: Collate | None = None,
     seed: int = 0,
     drop_last: bool = False,
     rank: int | None = None,
@@ -215,7 +225,8 @@ def create_token_dataloader(  # noqa: PLR0913 - as create_dataloader
         shuffle: Random order, another one each epoch; else stored order.
         num_workers: Threads that make batches ahead; 0 makes them in the thread that asks, which
             is fastest, unless rows are changed by `augment`.
-        collator: Makes batches; None is `TokenCollator` with the tokenizer's PAD.
+        collator: Makes batches; None is `TokenCollator` with the tokenizer's PAD. Any other
+            function is called with a list of samples.
         seed: At least 0.
         drop_last: Leave out the last batches of an epoch where they are not full.
         rank: This process; None asks `torch.distributed`.
@@ -233,6 +244,7 @@ def create_token_dataloader(  # noqa: PLR0913 - as create_dataloader
     flags = {"shuffle": shuffle, "drop_last": drop_last, "progress": progress}
     for name, flag in (flags | {"pin_memory": pin_memory}).items():
         check_flag(flag, name)
+    check_function(collator, "collator")
     check_function(batch_transform, "batch_transform")
     if collator is None:
         if tokens.vocabulary is None:

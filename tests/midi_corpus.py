@@ -92,8 +92,8 @@ def hostile_tree(root: Path) -> dict[str, str]:
     (root / "nowhere.mid").symlink_to(root / "is not there")
     (root / "itself.mid").symlink_to(root / "itself.mid")
     os.mkfifo(root / "pipe.mid")
-    for name in ("loop", "above"):
-        reasons[f"演奏/{name}"] = "link to a folder that is gone through without it"
+    reasons["演奏/loop"] = "link to a folder whose files are listed without it"
+    reasons["演奏/above"] = "link out of the folder, not followed"
     reasons["nowhere.mid"] = "unreadable: No such file"
     reasons["itself.mid"] = "unreadable: Too many levels of symbolic links"
     reasons["pipe.mid"] = "not a regular file"

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +24,7 @@ from midi_corpus import hostile_tree, song
 from sousa.builders import cli
 from sousa.builders.import_midi import import_midi
 from sousa.builders.import_plan import ImportPlan, Readable, duplicates, placed, shares
-from sousa.builders.midi_listing import listing
+from sousa.builders.midi_listing import Listed, listing
 from sousa.builders.schema import SPLITS
 from sousa.builders.tokens import load_tokenizer
 from sousa.builders.validate import validate
@@ -200,7 +202,8 @@ def test_killed_and_run_again_it_is_as_if_nothing_had_happened(
     subprocess.run([*words, "1000000"], check=True)
     found, expected = digests(tmp_path / "out"), digests(imported)
     assert found == {path: expected[path] for path in expected if path in found}
-    assert expected.keys() - found.keys() <= {"README.md", "croissant.json", ".sousa/judged-good"}
+    described = {"README.md", "croissant.json", "card/notes.svg"}
+    assert expected.keys() - found.keys() <= {*described, ".sousa/judged-good"}
 
 
 def test_splits_by_folder_and_equal_files_in_one_split_only(tmp_path: Path) -> None:
@@ -236,7 +239,7 @@ def test_nothing_kept_is_an_error_that_says_why(
     assert cli.main(["import", "midi", str(root), str(out)]) == 1
     assert "there is no MIDI file in the folder" in capsys.readouterr().err
     (root / "a.mid").write_bytes(b"nothing")
-    assert cli.main(["import", "midi", str(root), str(out), "--overwrite"]) == 1
+    assert cli.main(["import", "midi", str(root), str(out)]) == 1
     told = capsys.readouterr().err.splitlines()[-1]
     assert told.startswith("sousa import: none of 1 files can be imported; ")
     assert told.endswith(
@@ -245,6 +248,64 @@ def test_nothing_kept_is_an_error_that_says_why(
     assert quarantine(out) == {
         "a.mid": "not a MIDI file: begins with b'noth', must begin with b'MThd'"
     }
+    (root / "b.mid").write_bytes(song(1))
+    words = ["import", "midi", str(root), str(out), "--workers", "1"]
+    assert cli.main([*words, "--min-notes", "1000"]) == 1
+    assert cli.main(words) == 0  # corrected, it needs no more
+    assert quarantine(out).keys() == {"a.mid"}
+    (root / "c.mid").write_bytes(song(2))
+    capsys.readouterr()
+    assert cli.main(words) == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "holds the dataset of another plan (" in told
+    assert not re.search(r"[0-9a-f]{20}", told)
+
+
+def test_links_out_of_the_tree_are_not_followed(tmp_path: Path) -> None:
+    root, other = tmp_path / "root", tmp_path / "other"
+    for folder in (root / "sub", other):
+        folder.mkdir(parents=True)
+    for path, seed in {root / "sub" / "a.mid": 1, other / "b.mid": 2, root / "data": 3}.items():
+        path.write_bytes(song(seed))
+    links = {
+        "all": other,
+        "b.mid": other / "b.mid",
+        "c.mid": root / "data",
+        "d": root / "sub",
+        "e": root,
+        "loop": root / "loop",
+        "text.txt": other / "b.mid",
+    }
+    for name, target in links.items():
+        (root / name).symlink_to(target)
+    (root / "sub" / "up").symlink_to("..")
+    there = "link out of the folder, not followed"
+    inside = "link to a folder whose files are listed without it"
+    assert {each.name: each.reason for each in listing(root, tmp_path / "out")} == {
+        "all": there,
+        "b.mid": there,
+        "c.mid": "",
+        "d": inside,
+        "e": inside,
+        "loop": "unreadable: Too many levels of symbolic links",
+        "sub/a.mid": "",
+        "sub/up": inside,
+    }
+    (tmp_path / "root link").symlink_to(root)
+    assert list(listing(tmp_path / "root link", root)) == []
+    again = list(listing(tmp_path / "root link", tmp_path / "out"))
+    assert again == list(listing(root, tmp_path / "out"))
+
+
+@given(st.binary(min_size=1, max_size=12).filter(lambda name: not {0, 47} & set(name)))
+def test_a_name_can_be_told_from_how_it_is_shown(name: bytes) -> None:
+    shown = Listed(os.fsdecode(name)).name.encode()
+    back = re.sub(
+        rb"\\(?:x([0-9a-f]{2})|\\)",
+        lambda found: bytes.fromhex(found[1].decode()) if found[1] else b"\\",
+        shown,
+    )
+    assert back == name
 
 
 @pytest.mark.parametrize(
@@ -257,6 +318,7 @@ def test_nothing_kept_is_an_error_that_says_why(
         (["--tokens", "gird"], 2, "did you mean grid?"),
         (["--tokens", "grid+hands"], 2, "--tokens grid+hands needs labelled strokes"),
         (["--workers", "0"], 2, "--workers must be at least 1, got 0"),
+        (["--max-read-sec", "0"], 2, "--max-read-sec must be at least 0.1, got 0"),
         ([], 1, "No such file or directory: "),
     ],
 )
@@ -268,6 +330,14 @@ def test_mistakes_are_one_line(
     told = capsys.readouterr().err
     assert message in told
     assert told.count("\n") == 1
+
+
+def test_the_tree_cannot_be_the_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.mid").write_bytes(song(1))
+    words = ["import", "midi", str(tmp_path), str(tmp_path / "." / "")]
+    assert cli.main([*words, "--overwrite"]) == 2
+    assert "OUT must be another folder than DIR" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mid"]
 
 
 def test_a_file_that_ends_the_process_which_makes_tokens_is_a_row_without_them(

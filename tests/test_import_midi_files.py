@@ -173,7 +173,7 @@ def test_pedals_programs_signatures_and_names_are_there() -> None:
     ("content", "message"),
     [
         (b"", "empty file"),
-        (b"MThd", "not a MIDI file: begins with b'MThd'"),
+        (b"MThd", "truncated: the header has 4 of 14 bytes"),
         (b"RIFF" + bytes(20), "not a MIDI file: begins with b'RIFF'"),
         (smf(b"", kind=3), "malformed header: 6 bytes, type 3"),
         (smf(b"", kind=2, tracks=2), "type 2: 2 patterns that have no common time"),

@@ -9,7 +9,15 @@ import pytest
 import torch
 from token_data import clips, in_memory, table, vocabulary, write_folder
 
-from sousa.loaders import Loader, TokenCollator, TokenDataset, create_token_dataloader
+from sousa.loaders import (
+    Loader,
+    TokenCollator,
+    TokenDataset,
+    create_dataloader,
+    create_token_dataloader,
+)
+from sousa.loaders.pages import Patience
+from sousa.loaders.shards import Shards
 
 KINDS = {
     "windows": {"max_seq_len": 16, "mode": "window", "eos": True},
@@ -146,6 +154,39 @@ def test_batches_are_changed_where_they_are_made(folder: Path) -> None:
     assert all(set(batch) == {"ids"} for batch in loader)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_create_dataloader_takes_tokens(folder: Path, kind: str) -> None:
+    tokens = TokenDataset(folder, **KINDS[kind])
+    whole = batches(create_token_dataloader(tokens, 8, seed=3))
+    assert batches(create_dataloader(tokens, 8, seed=3)) == whole
+    again = create_dataloader(TokenDataset(folder, **KINDS[kind]), 8, num_workers=1, seed=3)
+    for _ in zip(range(2), again, strict=False):
+        state = again.state_dict()
+    resumed = create_dataloader(TokenDataset(folder, **KINDS[kind]), 8, seed=3)
+    resumed.load_state_dict(state)
+    assert batches(resumed) == whole[2:]
+
+
+def test_any_function_makes_batches(folder: Path) -> None:
+    """Also one that makes no dict."""
+    tokens = TokenDataset(folder)
+    loader = create_dataloader(
+        tokens, 8, shuffle=False, collate_fn=lambda samples: [s["sample_id"] for s in samples]
+    )
+    assert [name for batch in loader for name in batch] == [s["sample_id"] for s in tokens]
+    with pytest.raises(TypeError, match="collator must be a function or None, got 3"):
+        create_dataloader(tokens, collate_fn=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "options", [{"stratify": "skill_tier"}, {"fixed_length": 8}, {"bucket": True}, {"timeout": 3}]
+)
+def test_options_of_sound_are_refused(folder: Path, options: dict[str, Any]) -> None:
+    (name,) = options
+    with pytest.raises(ValueError, match=f"{name}= has no meaning for a TokenDataset: leave"):
+        create_dataloader(TokenDataset(folder), **options)
+
+
 def test_wrong_arguments_are_refused(folder: Path) -> None:
     with pytest.raises(ValueError, match="no tokenizer tells which id is PAD"):
         create_token_dataloader(in_memory(table(clips(2))))
@@ -153,3 +194,13 @@ def test_wrong_arguments_are_refused(folder: Path) -> None:
         create_token_dataloader(folder, shuffle=1)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="batch_size must be an integer >= 1, got 0"):
         create_token_dataloader(folder, 0)
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(("tokens",), 128), (("tokens", "audio"), 8)])
+def test_streams_without_audio_are_read_many_rows_at_a_time(
+    columns: tuple[str, ...], rows: int
+) -> None:
+    content = table(clips(300), audio=[{"bytes": b"", "path": ""}] * 300)
+    shards = Shards(in_memory(content).to_iterable_dataset(), columns, "test")
+    (first, *_) = shards.piece(0, 0, 0, Patience()).open().iter(rows)
+    assert shards.piece(0, 0, 0, Patience()).chunk_rows == rows == first.num_rows

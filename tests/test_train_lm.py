@@ -4,6 +4,7 @@ import json
 import os
 import runpy
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,10 +12,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from symusic import Score
 from token_data import build
 
+from sousa.builders import cli
+
 EXAMPLE = Path(__file__).parents[1] / "examples" / "train_lm.py"
+RANKS = Path(__file__).with_name("lm_ranks.py")
 TUNE = ["finetune", "DATA", "NEW", "--from", "RUN"]
 SMALL = ["--steps", "9", "--save-every", "3", "--width", "16", "--layers", "1", "--heads", "2"]
 SMALL += ["--max-seq-len", "128", "--batch-size", "4"]
@@ -39,7 +44,11 @@ def main() -> Main:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("built") / "dataset")
+    """With subwords, too."""
+    folder = build(tmp_path_factory.mktemp("built") / "dataset")
+    learnt = ["--column", "tokens", "--vocab-size", "1100"]
+    assert cli.main(["tokenizer", "train", str(folder), *learnt]) == 0
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -87,15 +96,56 @@ def test_it_learns(run: Path, main: Main, folder: Path, capsys: pytest.CaptureFi
     assert state["settings"]["width"] == 16  # that of the run it began with
 
 
+def notes_of(path: Path) -> list[int]:
+    score = Score.from_midi(path.read_bytes())
+    return [note.velocity for track in score.tracks for note in track.notes]
+
+
 def test_it_plays(run: Path, main: Main, tmp_path: Path) -> None:
     outs = [tmp_path / f"{name}.mid" for name in "ab"]
     for out in outs:
         main(["generate", str(run), str(out), "--seed", "2"])
     assert outs[0].read_bytes() == outs[1].read_bytes()
-    score = Score.from_midi(outs[0].read_bytes())
-    played = [note for track in score.tracks for note in track.notes]
-    assert played
-    assert all(1 <= note.velocity <= 127 for note in played)
+    assert notes_of(outs[0])
+    assert all(1 <= velocity <= 127 for velocity in notes_of(outs[0]))
+
+
+@pytest.mark.parametrize("column", ["tokens", "tokens_ms", "tokens_hands", "tokens_bpe"])
+def test_it_plays_whatever_it_has_learnt(
+    main: Main, folder: Path, tmp_path: Path, column: str
+) -> None:
+    """One step is as good as none."""
+    untrained, out = tmp_path / "untrained", tmp_path / "out.mid"
+    cut = ["--cut", "event", "--column", column, "--steps", "1", "--max-seq-len", "64"]
+    main(["pretrain", str(folder), str(untrained), *SMALL, *cut])
+    for options in (["--seed", "1"], ["--seed", "2", "--top-k", "3", "--temperature", "9"]):
+        main(["generate", str(untrained), str(out), *options])
+        assert notes_of(out)
+
+
+def test_two_processes_train_as_one_does(main: Main, folder: Path, tmp_path: Path) -> None:
+    """With half the batch each, until the rest of the epoch is shared; and they resume exactly."""
+    runs = one, two, copy = [tmp_path / name for name in ("one", "two", "copy")]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, str(RANKS), str(EXAMPLE), str(folder), str(two), str(copy)]
+    env = os.environ | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    env |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    options = [*SMALL, "--dropout", "0", "--steps", "5"]
+    processes = [
+        subprocess.Popen([*command, *options], env=env | rank)
+        for rank in ({"RANK": each, "LOCAL_RANK": each} for each in "01")
+    ]
+    main(["pretrain", str(folder), str(one), *options, "--batch-size", "8"])
+    assert [process.wait(timeout=100) for process in processes] == [0, 0]
+    assert weights(copy, 5) == weights(two, 5)
+    states = [load_file(each / "step-00000003" / "model.safetensors") for each in runs[:2]]
+    assert states[0].keys() == states[1].keys()
+    for name, weight in states[0].items():
+        torch.testing.assert_close(weight, states[1][name], rtol=0, atol=1e-4)
+    with pytest.raises(SystemExit, match="is of 2 processes, and these are 1"):
+        main(["resume", str(two)])
 
 
 @pytest.mark.parametrize(
@@ -107,6 +157,7 @@ def test_it_plays(run: Path, main: Main, tmp_path: Path) -> None:
         ([*TUNE, "--width", "32"], "width is 16 in .*, not 32"),
         ([*TUNE, "--column", "tokens_ms", "--cut", "event"], "knows other tokens"),
         (["pretrain", "DATA", "NEW", "--column", "tokens_remi"], "has no column tokens_remi"),
+        (["generate", "RUN", "NEW", "--temperature", "0"], "--temperature must be above 0"),
     ],
 )
 def test_what_does_not_fit_is_refused(
