@@ -13,12 +13,14 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sousa.builders import midi_schema
+from sousa.builders import audio_schema, midi_schema
 from sousa.builders.features import arrow_schema
-from sousa.builders.folder import SHARD_NAME, Folder, Shard, Split, one_line
-from sousa.builders.schema import CONFIG_RATES, CONFIGS, SPLITS
+from sousa.builders.findings import Doubt
+from sousa.builders.folder import SHARD_NAME, Folder, Shard, Split, features, one_line
+from sousa.builders.schema import CONFIG_RATES, CONFIGS, SPLITS, Label
+from sousa.builders.view import Place
 
-Wrong = Iterator[tuple[str, str]]
+Wrong = Iterator[tuple[str | Place, str]]
 Check = Callable[[Folder], Wrong]
 
 GROUP_BYTES: Final = (10_000_000, 40_000_000)
@@ -32,13 +34,16 @@ def read_manifest(folder: Folder) -> dict[str, Any]:
     """Return the content of `manifest.json`, empty where there is none that can be read."""
     try:
         content = json.loads((folder.root / "manifest.json").read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
 
 def check_manifest(folder: Folder) -> Wrong:
     """Find files that are not as `manifest.json` records them, or not in it."""
+    if not (folder.root / "manifest.json").exists():
+        yield "manifest.json", Doubt("is missing: nothing says which files there should be")
+        return
     entries = read_manifest(folder).get("shards")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         yield "manifest.json", "must be JSON with a list `shards`; without it nothing can be proved"
@@ -50,17 +55,22 @@ def check_manifest(folder: Folder) -> Wrong:
     rows = {s.path: s.metadata.num_rows for split in folder.every_split for s in split.shards}
     for entry, path in zip(entries, listed, strict=True):
         yield from _check_entry(folder.root, path, entry, rows.get(path))
-    for config in CONFIGS:
+    for path in _stored(folder):
+        if path not in listed:
+            yield path, "is not in manifest.json"
+
+
+def _stored(folder: Folder) -> Iterator[str]:
+    for config in dict.fromkeys((*CONFIGS, *folder.splits)):
         for file in sorted((folder.root / config).glob("[!.]*")):
-            if f"{config}/{file.name}" not in listed:
-                yield f"{config}/{file.name}", "is not in manifest.json"
+            yield f"{config}/{file.name}"
 
 
 def _check_entry(root: Path, path: str, entry: dict[str, Any], rows: int | None) -> Wrong:
     inside = PurePosixPath(path)
     if inside.is_absolute() or ".." in inside.parts:
         yield "manifest.json", f"{path!r} leaves the folder"
-    elif not (root / path).is_file():
+    elif not _is_file(root, path):
         yield path, "is in manifest.json, but missing"
     else:
         found: dict[str, int | str] = {"bytes": (root / path).stat().st_size}
@@ -73,6 +83,14 @@ def _check_entry(root: Path, path: str, entry: dict[str, Any], rows: int | None)
                 yield path, f"{name} must be {entry.get(name)} by manifest.json, is {value}"
 
 
+def _is_file(root: Path, path: str) -> bool:
+    """Return whether a file is there; its name may be an impossible one."""
+    try:
+        return (root / path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def sha256(file: Path) -> str:
     """Return the SHA-256 of a file, hexadecimal; read in pieces."""
     with file.open("rb") as opened:
@@ -82,7 +100,7 @@ def sha256(file: Path) -> str:
 def check_files(folder: Folder) -> Wrong:
     """Find shards that are missing, misnamed, damaged or empty, and splits that are absent."""
     if not folder.splits:
-        yield ".", f"needs at least one of the folders {', '.join(CONFIGS)}"
+        yield ".", f"holds no dataset: needs one of the folders {', '.join(CONFIGS)}"
     for path in folder.misnamed:
         yield (
             path,
@@ -115,6 +133,9 @@ def _check_numbering(folder: Folder, split: Split) -> Wrong:
 
 def check_schema(folder: Folder) -> Wrong:
     """Find shards whose columns or features are not the declared ones."""
+    if folder.is_foreign:
+        yield from _foreign_schemas(folder)
+        return
     for split in folder.every_split:
         declared = arrow_schema(folder.declared(split.config))
         for shard in split.shards:
@@ -130,7 +151,7 @@ def _differences(shard: Shard, declared: pa.Schema) -> Iterator[str]:
         yield f"has undeclared columns {', '.join(extra)}"
     if not missing and not extra and shard.schema.names != declared.names:
         yield f"must have its columns in the order {', '.join(declared.names)}"
-    stated, expected = _features(shard.schema), _features(declared)
+    stated, expected = features(shard.schema), features(declared)
     for field in declared:
         if field.name in missing:
             continue
@@ -141,13 +162,21 @@ def _differences(shard: Shard, declared: pa.Schema) -> Iterator[str]:
             yield f"the feature of column {field.name} is not the declared one"
 
 
-def _features(schema: pa.Schema) -> dict[str, Any]:
-    """Return the features that `datasets` reads from a schema; empty where it has none."""
-    try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-    except (KeyError, ValueError, TypeError):
-        return {}
-    return features if isinstance(features, dict) else {}
+def _foreign_schemas(folder: Folder) -> Wrong:
+    """Find shards that differ within a config, and tell what of them cannot be judged."""
+    for config, splits in folder.splits.items():
+        shards = [shard for split in splits.values() for shard in split.shards]
+        if not shards:
+            continue
+        first = shards[0]
+        for shard in shards[1:]:
+            if not shard.schema.equals(first.schema):
+                yield shard.path, f"must have the columns of {first.path}"
+        unknown = [name for name in first.schema.names if name not in first.usable]
+        absent = [c.name for c in folder.declared(config) if c.name not in first.schema.names]
+        for what, names in (("cannot judge", unknown), ("has none of", absent)):
+            if names:
+                yield config, Doubt(f"{what} the columns {', '.join(names)}")
 
 
 def check_row_groups(folder: Folder) -> Wrong:
@@ -157,6 +186,8 @@ def check_row_groups(folder: Folder) -> Wrong:
     lower bound holds for configs with audio only.
     """
     low, high = GROUP_BYTES
+    if folder.is_foreign:  # whoever wrote it chose
+        return
     for split in folder.every_split:
         for group in split.groups:
             size = group.shard.metadata.row_group(group.number).total_byte_size
@@ -185,14 +216,16 @@ def check_ids(folder: Folder) -> Wrong:
 
 def check_splits(folder: Folder) -> Wrong:
     """Find players that are in two splits, or not where `splits.json` has them."""
-    if folder.kind == midi_schema.KIND:  # nobody is known to play there
+    if folder.kind in (midi_schema.KIND, audio_schema.KIND):  # nobody is known to play there
         return
     players = {name: _distinct(split, "profile_id") for name, split in folder.reference.items()}
     yield from _shared(players, "player")
+    if folder.is_foreign and not (folder.root / "splits.json").exists():
+        return
     try:
         stated = json.loads((folder.root / "splits.json").read_text("utf-8"))
         listed = {name: set(stated[f"{key}_profile_ids"]) for name, key in SPLIT_KEYS.items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         yield "splits.json", f"must list the players of each split: {one_line(error)}"
         return
     yield from (("splits.json", message) for _, message in _shared(listed, "player"))
@@ -205,30 +238,46 @@ def check_splits(folder: Folder) -> Wrong:
 
 def check_groups(folder: Folder) -> Wrong:
     """Find performances whose recordings are in two splits, and files that play the same."""
-    column, what = ("augmentation_group_id", "augmentation group")
-    if folder.kind == midi_schema.KIND:
-        column, what = ("events_sha256", "what plays as")
+    column, what = {
+        midi_schema.KIND: ("events_sha256", "what plays as"),
+        audio_schema.KIND: (_group_column(folder), "group"),
+    }.get(folder.kind, ("augmentation_group_id", "augmentation group"))
     groups = {name: _distinct(split, column) for name, split in folder.reference.items()}
-    yield from _shared(groups, what)
+    yield from _shared(groups, what, _names(folder, column))
 
 
-def _shared(members: dict[str, set[str]], what: str) -> Wrong:
-    names = list(members)
-    for index, name in enumerate(names):
-        for other in names[index + 1 :]:
+def _group_column(folder: Folder) -> str:
+    """Return the column by whose values an audio import was split."""
+    stated = folder.plan.get("group")
+    return stated if isinstance(stated, str) else "source_path"
+
+
+def _names(folder: Folder, column: str) -> tuple[str, ...]:
+    """Return the names of a column's classes, where its values are ids of such."""
+    declared = (each for config in folder.splits for each in folder.declared(config))
+    types = (each.type for each in declared if each.name == column)
+    return next((each.names for each in types if isinstance(each, Label)), ())
+
+
+def _shared(members: dict[str, set[Any]], what: str, names: tuple[str, ...] = ()) -> Wrong:
+    splits = list(members)
+    for index, name in enumerate(splits):
+        for other in splits[index + 1 :]:
             for member in sorted(members[name] & members[other], key=str):
-                yield f"{name}, {other}", f"{what} {member} is in both splits"
+                is_id = isinstance(member, int) and 0 <= member < len(names)
+                said = names[member] if is_id else member
+                yield f"{name}, {other}", f"{what} {said} is in both splits"
 
 
 def _column(split: Split, name: str) -> pa.ChunkedArray:
-    """Return a column of strings; groups that cannot be read are left to the check of rows."""
+    """Return a column; an empty one of strings where there is none."""
     tables = [group.shard.read(group.number, [name]) for group in split.groups]
     chunks = [c for t in tables if name in t.column_names for c in t[name].chunks]
-    return pa.chunked_array(chunks, pa.string())
+    return pa.chunked_array(chunks, chunks[0].type if chunks else pa.string())
 
 
-def _distinct(split: Split, name: str) -> set[str]:
-    return set(_column(split, name).unique().to_pylist())
+def _distinct(split: Split, name: str) -> set[Any]:
+    return set(_column(split, name).unique().to_pylist()) - {None}
 
 
 FOLDER_CHECKS: Final[dict[str, Check]] = {

@@ -6,15 +6,17 @@ wrong.
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
+from sousa.builders.findings import Figure
 from sousa.builders.labels import score
 from sousa.builders.midi import Notes, decode, ms_per_tick
 from sousa.builders.schema import RUDIMENTS, SCORES, SKILL_TIERS
 from sousa.builders.strokes import Strokes
+from sousa.builders.token_cells import in_time_order
 from sousa.builders.tokenizer import as_lists
 from sousa.builders.tokens import Tokenizer
 from sousa.builders.view import Rows
@@ -35,16 +37,26 @@ class Context:
     Attributes:
         tokenizers: By token column.
         score_set: Formulas of the scores.
+        measured: What checks measured, by their name.
     """
 
     tokenizers: Mapping[str, Tokenizer]
     score_set: str = "v1"
+    measured: dict[str, list[float]] = field(default_factory=dict)
+
+    def note(self, check: str, value: float) -> None:
+        """Note what a check measured in a row."""
+        self.measured.setdefault(check, []).append(value)
+
+    def taken(self, check: str) -> list[float]:
+        """Return what a check noted since this was last asked."""
+        return self.measured.pop(check, [])
 
 
 Check = Callable[[Rows, Context], Wrong]
 
 
-def check_midi(rows: Rows, _: Context) -> Wrong:
+def check_midi(rows: Rows, context: Context) -> Wrong:
     """Find MIDI files that are no such files, or do not play the strokes of their row."""
     s, tempo_bpm = rows.strokes, rows["tempo_bpm"]
     for row, file in enumerate(rows.cells("midi")):
@@ -55,30 +67,34 @@ def check_midi(rows: Rows, _: Context) -> Wrong:
             continue
         part = slice(s.starts[row], s.starts[row + 1])
         onset_ms, velocity = s["actual_time_ms"][part], s["actual_velocity"][part]
-        difference = _difference(notes, float(tempo_bpm[row]), onset_ms, velocity)
+        difference, off_ms = compare(notes, float(tempo_bpm[row]), onset_ms, velocity)
+        context.note("midi", off_ms)
         if difference:
             yield row, f"the MIDI {difference}"
 
 
-def _difference(notes: Notes, tempo_bpm: float, onset_ms: Any, velocity: Any) -> str:
-    """Return how notes differ from strokes; empty where they agree."""
+def compare(notes: Notes, tempo_bpm: float, onset_ms: Any, velocity: Any) -> tuple[str, float]:
+    """Return how notes differ from strokes, empty where they agree, and by how much at most, ms."""
     if len(notes.tick) != len(onset_ms):
-        return f"has {len(notes.tick)} notes, the row {len(onset_ms)} strokes"
+        return f"has {len(notes.tick)} notes, the row {len(onset_ms)} strokes", math.nan
     if not math.isclose(notes.tempo_bpm, tempo_bpm, rel_tol=1e-5):
-        return f"is at {notes.tempo_bpm:g} quarter notes per minute, the row at {tempo_bpm:g}"
+        at = f"is at {notes.tempo_bpm:g} quarter notes per minute, the row at {tempo_bpm:g}"
+        return at, math.nan
     # Strokes on the same tick may stand in any order in the file.
     in_file = np.lexsort((notes.velocity, notes.tick))
     in_row = np.lexsort((velocity, np.sort(notes.tick)))
     off_ms = np.abs(notes.onset_ms[in_file] - onset_ms)
+    most_ms = float(np.max(off_ms, initial=0.0))
     late = np.flatnonzero(off_ms > ms_per_tick(tempo_bpm) / 2 + ROUNDING_MS)
     if len(late):
-        return f"is {off_ms[late[0]]:.2f} ms away from stroke {late[0]}, more than half a tick"
+        away = f"is {off_ms[late[0]]:.2f} ms away from stroke {late[0]}, more than half a tick"
+        return away, most_ms
     louder = np.flatnonzero(notes.velocity[in_file] != velocity[in_row])
     if len(louder):
         stroke = in_row[louder[0]]
         played = notes.velocity[in_file][louder[0]]
-        return f"has velocity {played} where stroke {stroke} has {velocity[stroke]}"
-    return ""
+        return f"has velocity {played} where stroke {stroke} has {velocity[stroke]}", most_ms
+    return "", most_ms
 
 
 def check_tokens(rows: Rows, context: Context) -> Wrong:
@@ -87,7 +103,8 @@ def check_tokens(rows: Rows, context: Context) -> Wrong:
     for column, tokenizer in context.tokenizers.items():
         if column not in rows or (tokenizer.needs_strokes and "strokes" not in rows):
             continue
-        strokes = rows.cells("strokes") if tokenizer.needs_strokes else None
+        needed = tokenizer.needs_strokes
+        strokes = [in_time_order(cell) for cell in rows.cells("strokes")] if needed else None
         exact = f"{column}_exact"
         stated = rows.cells(exact) if exact in rows else None
         encoded = tokenizer.tokenize(files, strokes)
@@ -108,8 +125,14 @@ def _first_difference(ids: list[Any] | None, expected: list[Any]) -> str:
     return f"[{place}] is {ids[place]} and should be {expected[place]}"
 
 
-def check_scores(rows: Rows, context: Context) -> Wrong:
-    """Find scores that are not what the formulas give for the strokes."""
+def check_scores(rows: Rows, context: Context, *, may_lack: bool = False) -> Wrong:
+    """Find scores that are not what the formulas give for the strokes.
+
+    Args:
+        rows: Whose strokes are sound.
+        context: Names the formulas.
+        may_lack: Whether a score may be missing.
+    """
     names = [score.name for score in SCORES if score.name in rows]
     stored = {name: rows[name] for name in names}
     best = {score.name: score.best for score in SCORES}
@@ -121,11 +144,19 @@ def check_scores(rows: Rows, context: Context) -> Wrong:
             context.score_set,
             skill_tier=SKILL_TIERS[int(rows["skill_tier"][row])],
         )
+        off, wrong = 0.0, []
         for name in names:
             found, wanted = float(stored[name][row]), expected[name]
             wanted = math.nan if wanted is None else wanted
+            if may_lack and math.isnan(found):
+                continue
+            off = max(off, abs(found - wanted) / best[name])
             if not _same(found, wanted, SCORE_TOLERANCE * best[name]):
-                yield row, f"{name} is {found:g}, the strokes give {wanted:g} (nan is null)"
+                wrong.append(f"{name} is {found:g}, the strokes give {wanted:g} (nan is null)")
+        if wrong:
+            more = f"; so are {len(wrong) - 1} more scores" if len(wrong) > 1 else ""
+            yield row, wrong[0] + more
+        context.note("scores", off)
 
 
 def _same(left: float, right: float, tolerance: float) -> bool:
@@ -146,3 +177,9 @@ DERIVED_CHECKS: Final[dict[str, tuple[tuple[str, ...], Check]]] = {
     "scores": (("strokes", "rudiment_slug", "tempo_bpm", "skill_tier"), check_scores),
 }
 """The columns each check needs, and the check."""
+
+FIGURES: Final = {
+    "midi": Figure("ms between note and stroke"),
+    "scores": Figure("share of the best value off"),
+}
+"""What the checks measure."""

@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 
 from sousa.builders.schema import (
     MEASURE_FIELDS,
-    METADATA,
     MISTAKE_FIELDS,
-    SCORE_COLUMNS,
     SKILL_TIERS,
     SKILL_TIERS_BINARY,
     STROKE_FIELDS,
@@ -44,7 +42,6 @@ LEAST: Final = {
     "aug_high_cut_hz": 1,
     "aug_bit_depth": 1,
     "aug_sample_rate": 1,
-    "actual_time_ms": 0,
 }
 """Least values of columns for which the schema states no interval."""
 
@@ -81,22 +78,23 @@ def is_numeric(column: Column) -> bool:
     return False
 
 
-def check_lists(rows: Rows) -> Wrong:
-    """Find lists of one struct that differ in length, and structs that are null."""
+def check_lists(rows: Rows, declared: tuple[Column, ...]) -> Wrong:
+    """Find lists of one struct that differ in length, and structs that are null but must not be."""
+    nullable = {column.name for column in declared if column.nullable}
     for name in (name for name in FIELDS if name in rows):
         struct = rows.table[name].combine_chunks()
         names = [cell.name for cell in struct.type]
         lengths = np.stack([pc.fill_null(cell.value_lengths(), NONE) for cell in struct.flatten()])
-        bad = (np.ptp(lengths, axis=0) != 0) | (lengths[0] == NONE)
+        bad = (np.ptp(lengths, axis=0) != 0) | ((lengths[0] == NONE) & (name not in nullable))
         for row in np.flatnonzero(bad).tolist():
             sizes = dict(zip(names, lengths[:, row].tolist(), strict=True))
             yield row, f"{name} must be equally long lists, has lengths {sizes}"
 
 
-def check_values(rows: Rows) -> Wrong:
+def check_values(rows: Rows, declared: tuple[Column, ...]) -> Wrong:
     """Find nulls where none are allowed, NaN, and numbers outside their range."""
-    for column in METADATA + SCORE_COLUMNS:
-        if column.name not in rows:
+    for column in declared:
+        if column.name not in rows or not isinstance(column.type, Value | Label):
             continue
         array = rows.table[column.name].combine_chunks()
         if is_numeric(column):
@@ -144,6 +142,7 @@ def check_strokes(rows: Rows) -> Wrong:
     rules = {
         "index must be the place in time order": s["index"] != s.place,
         "must be in time order": s["actual_time_ms"] < previous,
+        "must not sound before the clip": s["actual_time_ms"] < 0,
         "must sound within the clip": s["actual_time_ms"] > end_ms,
         "timing_error_ms must be actual minus intended time": np.abs(
             s["timing_error_ms"] - error_ms
@@ -156,7 +155,7 @@ def check_strokes(rows: Rows) -> Wrong:
         "diddle_position must be 1, 2 or null": ~np.isnan(s["diddle_position"].astype(float))
         & ~np.isin(s["diddle_position"], (1, 2)),
     }
-    yield from _broken(s, "strokes", rules)
+    yield from broken(s, "strokes", rules)
 
 
 def check_parents(rows: Rows) -> Wrong:
@@ -186,7 +185,7 @@ def check_parents(rows: Rows) -> Wrong:
         "buzz_count must count the strokes of the buzz": first & ~(count == 1 + bounces),
         "buzz_count belongs to the first stroke of a buzz": ~first & ~np.isnan(count),
     }
-    yield from _broken(s, "strokes", rules)
+    yield from broken(s, "strokes", rules)
 
 
 def check_measures(rows: Rows) -> Wrong:
@@ -203,7 +202,7 @@ def check_measures(rows: Rows) -> Wrong:
         "must end where the next one starts, the last with the last stroke": m["stroke_end"]
         != following,
     }
-    yield from _broken(m, "measures", rules)
+    yield from broken(m, "measures", rules)
     for row in np.flatnonzero((m.lengths == 0) & (strokes > 0)).tolist():
         yield row, f"{strokes[row]} strokes are in no measure"
 
@@ -221,18 +220,20 @@ def check_summary(rows: Rows) -> Wrong:
     mistakes = rows.mistakes
     stroke = mistakes["stroke_index"].astype(float)
     bad = (stroke < 0) | (stroke >= rows.strokes.lengths[mistakes.row])
-    yield from _broken(mistakes, "mistakes", {"stroke_index must be a stroke of the clip": bad})
+    yield from broken(mistakes, "mistakes", {"stroke_index must be a stroke of the clip": bad})
 
 
 def check_tiers(rows: Rows) -> Wrong:
     """Find rows whose two tiers contradict each other."""
     share = len(SKILL_TIERS) // len(SKILL_TIERS_BINARY)
     tier, binary = rows["skill_tier"], rows["skill_tier_binary"]
-    for row in np.flatnonzero(tier // share != binary).tolist():
+    differ = (tier // share != binary) & ~np.isnan(tier.astype(float) + binary)
+    for row in np.flatnonzero(differ).tolist():
         yield row, f"skill_tier {tier[row]} does not belong to skill_tier_binary {binary[row]}"
 
 
-def _broken(lists: Lists, name: str, rules: dict[str, NDArray[np.bool_]]) -> Wrong:
+def broken(lists: Lists, name: str, rules: dict[str, NDArray[np.bool_]]) -> Wrong:
+    """Yield the rows that have an entry which breaks a rule, with the first such entry."""
     for rule, bad in rules.items():
         for row, entry in lists.first(bad):
             yield row, f"{name}[{lists.place[entry]}]: {rule}"

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -11,9 +11,12 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sousa.builders import sousa_schema
 from sousa.builders.features import arrow_schema
+from sousa.builders.hearing import APART_MS
 from sousa.builders.kinds import BUILT, declared_columns, kind_of
-from sousa.builders.schema import CONFIGS, SPLITS, Column
+from sousa.builders.recorded import SOUSA_OFF_MS, Recorded
+from sousa.builders.schema import CONFIG_RATES, CONFIGS, SAMPLE_RATE, SPLITS, Column, columns
 from sousa.builders.tokens import stored_columns
 from sousa.builders.view import Rows
 
@@ -126,7 +129,7 @@ class Split:
         table = pa.concat_tables([group.shard.read(group.number, columns) for group in touched])
         table = table.slice(start - touched[0].start, stop - start).combine_chunks()
         places = [
-            f"{group.shard.path} row {group.first + row - group.start}"
+            (group.shard.path, group.first + row - group.start)
             for group in touched
             for row in range(max(start, group.start), min(stop, group.start + group.rows))
         ]
@@ -178,10 +181,33 @@ class Folder:
         """What the dataset was made of: one of `kinds.KINDS`."""
         return kind_of(self.plan)
 
+    @cached_property
+    def is_foreign(self) -> bool:
+        """Whether nothing says what it was made of: written by `datasets` or another program."""
+        try:
+            manifest = json.loads((self.root / "manifest.json").read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return not (self.root / "manifest.json").exists()
+        return isinstance(manifest, dict) and "plan" not in manifest
+
     def declared(self, config: str) -> tuple[Column, ...]:
-        """Return the columns that a config must have."""
+        """Return the columns that a config must have; in a foreign folder, those it may have."""
         tokens = stored_columns(self.root, exact=self.kind != BUILT)
+        if self.is_foreign:
+            return _freely(config, tokens)
         return declared_columns(self.plan, config, tokens)
+
+    def recorded(self, config: str) -> Recorded:
+        """Return how a config stores audio."""
+        if not self.is_foreign:
+            is_sousa = self.kind == sousa_schema.KIND
+            most_off_ms = SOUSA_OFF_MS if is_sousa else APART_MS
+            return Recorded(CONFIG_RATES[config], most_off_ms=most_off_ms)
+        shards = (shard for split in self.splits[config].values() for shard in split.shards)
+        stated = (features(shard.schema).get("audio") for shard in shards)
+        rates = (each.get("sampling_rate") for each in stated if isinstance(each, dict))
+        rate = next((rate for rate in rates if isinstance(rate, int)), SAMPLE_RATE)
+        return Recorded(CONFIG_RATES.get(config, rate), freely=True)
 
     def is_whole(self, split: Split) -> bool:
         """Return whether every shard of a split could be opened."""
@@ -197,27 +223,52 @@ def open_folder(root: Path) -> Folder:
     if not root.is_dir():
         raise NotADirectoryError(f"expected a folder with a dataset, got {root}")
     folder = Folder(root, {}, {}, [])
-    for config in (name for name in CONFIGS if (root / name).is_dir()):
+    for config in _configs(folder):
         declared = arrow_schema(folder.declared(config))
         shards: dict[str, list[Shard]] = {}
         for file in sorted((root / config).glob("*.parquet")):
             path = f"{config}/{file.name}"
             named = SHARD_NAME.fullmatch(file.name)
-            if named is None or named["split"] not in SPLITS:
+            if named is None or (named["split"] not in SPLITS and not folder.is_foreign):
                 folder.misnamed.append(path)
                 continue
             opened = shards.setdefault(named["split"], [])
             try:
-                opened.append(open_shard(path, file, declared))
+                opened.append(open_shard(path, file, declared, exact=folder.is_foreign))
             except DAMAGE as error:
                 folder.damaged[path] = one_line(error)
-        names = [name for name in SPLITS if name in shards]
+        names = sorted(shards, key=_order)
         folder.splits[config] = {name: Split(config, name, tuple(shards[name])) for name in names}
     return folder
 
 
-def open_shard(path: str, file: Path, declared: pa.Schema) -> Shard:
+def _configs(folder: Folder) -> list[str]:
+    """Return the folders of configs, the known ones first; a foreign folder may have others."""
+    found = [name for name in CONFIGS if (folder.root / name).is_dir()]
+    if folder.is_foreign:
+        shards = folder.root.glob("[!.]*/*.parquet")
+        found += sorted({path.parent.name for path in shards} - set(found))
+    return found
+
+
+def _order(split: str) -> tuple[int, str]:
+    return (SPLITS.index(split) if split in SPLITS else len(SPLITS)), split
+
+
+def _freely(config: str, tokens: tuple[Column, ...]) -> tuple[Column, ...]:
+    """Return the columns that we know, each of which may be null or missing."""
+    known = config if config in CONFIGS else CONFIGS[0]
+    return tuple(replace(column, nullable=True) for column in columns(known, tokens))
+
+
+def open_shard(path: str, file: Path, declared: pa.Schema, *, exact: bool = False) -> Shard:
     """Read a footer.
+
+    Args:
+        path: Relative to the folder.
+        file: The file itself.
+        declared: The columns it should have.
+        exact: Whether columns with other features, such as other class names, are not usable.
 
     Raises:
         OSError: If the file is damaged.
@@ -225,10 +276,22 @@ def open_shard(path: str, file: Path, declared: pa.Schema) -> Shard:
     """
     with pq.ParquetFile(file) as parquet:
         schema = parquet.schema_arrow
-        usable = [f.name for f in declared if f.name in schema.names and schema.field(f.name) == f]
+        usable = {f.name for f in declared if f.name in schema.names and schema.field(f.name) == f}
+        if exact:
+            stated, expected = features(schema), features(declared)
+            usable = {n for n in usable if n == "audio" or stated.get(n) == expected[n]}
         return Shard(path, file, parquet.metadata, schema, frozenset(usable))
+
+
+def features(schema: pa.Schema) -> dict[str, Any]:
+    """Return the features that `datasets` reads from a schema; empty where it has none."""
+    try:
+        stated = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+    except (KeyError, ValueError, TypeError, RecursionError):
+        return {}
+    return stated if isinstance(stated, dict) else {}
 
 
 def one_line(error: Exception) -> str:
     """Return the first line of an error's message."""
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    return next(iter(f"{type(error).__name__}: {error}".splitlines()), "")

@@ -5,12 +5,14 @@ does not name. Whoever trusts it compares the shards with the manifest.
 """
 
 import hashlib
+import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from sousa.builders.check_files import FOLDER_CHECKS
 from sousa.builders.claim import STATE
+from sousa.builders.findings import ERROR, Doubt
 from sousa.builders.folder import DAMAGE, Folder, one_line, open_folder
 from sousa.builders.progress import Progress
 from sousa.builders.validate import num_rows, validate
@@ -31,10 +33,10 @@ def faults(root: Path) -> list[str]:
     if is_good(root):
         return [line for name in FOLDER_CHECKS if name != HASHING for line in _found(name, folder)]
     with Progress(num_rows(root), "rows") as progress:
-        report = validate(root, progress=progress)
-    if not report.findings:
+        report = validate(root, workers=len(os.sched_getaffinity(0)), progress=progress)
+    if report.is_good:
         remember(root)
-    return [f"{finding.where}: {finding.message}" for finding in report.findings]
+    return [f"{each.where}: {each.message}" for each in report.findings if each.severity == ERROR]
 
 
 def is_good(root: Path) -> bool:
@@ -68,6 +70,7 @@ def _state(root: Path) -> str:
 
 def _found(name: str, folder: Folder) -> list[str]:
     try:
-        return [f"{where}: {message}" for where, message in FOLDER_CHECKS[name](folder)]
+        found = FOLDER_CHECKS[name](folder)
+        return [f"{where}: {what}" for where, what in found if not isinstance(what, Doubt)]
     except DAMAGE as error:
         return [f"the check of {name} stopped at a damaged file: {one_line(error)}"]

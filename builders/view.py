@@ -3,11 +3,28 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+
+class Place(NamedTuple):
+    """Where a row is.
+
+    Attributes:
+        file: Relative to the folder.
+        row: Its number in the file.
+        sample_id: Its own name; None where it has none.
+    """
+
+    file: str
+    row: int
+    sample_id: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.file} row {self.row} ({self.sample_id})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +75,7 @@ class Rows:
     """
 
     config: str
-    places: list[str]
+    places: list[tuple[str, int]]
     table: pa.Table
 
     def __len__(self) -> int:
@@ -81,9 +98,9 @@ class Rows:
         """The sample ids; none where there is no such column."""
         return self.cells("sample_id") if "sample_id" in self else [None] * len(self)
 
-    def where(self, row: int) -> str:
+    def where(self, row: int) -> Place:
         """Return the file, row and sample of a row."""
-        return f"{self.places[row]} ({self.ids[row]})"
+        return Place(*self.places[row], self.ids[row])
 
     def without(self, left_out: Collection[int]) -> Self:
         """Return all but some of the rows."""
@@ -109,10 +126,11 @@ class Rows:
         return self.lists("mistakes")
 
     def lists(self, column: str) -> Lists:
-        """Return a struct of lists that are known to be equally long."""
+        """Return a struct of lists that are known to be equally long; null holds no entries."""
         struct = self.table[column].combine_chunks()
         fields = dict(zip((f.name for f in struct.type), struct.flatten(), strict=True))
-        lengths = next(iter(fields.values())).value_lengths().to_numpy(zero_copy_only=False)
+        stated = next(iter(fields.values())).value_lengths().fill_null(0)
+        lengths = stated.to_numpy(zero_copy_only=False)
         return Lists(
             starts=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
             fields={name: numbers(cell.flatten()) for name, cell in fields.items()},

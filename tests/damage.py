@@ -23,9 +23,16 @@ def copy(built: Path, out: Path, *configs: str) -> Path:
     return out
 
 
-def record(folder: Path) -> None:
-    """Make the manifest say what the folder holds, so that nothing is wrong but what is meant."""
+def record(folder: Path, kind: str | None = None) -> None:
+    """Make the manifest say what the folder holds, so that nothing is wrong but what is meant.
+
+    Args:
+        folder: A dataset.
+        kind: What it was made of, if something else than before.
+    """
     manifest = json.loads((folder / "manifest.json").read_text())
+    if kind:
+        manifest["plan"]["import"] = kind
     manifest["shards"] = [
         {
             "path": path.relative_to(folder).as_posix(),

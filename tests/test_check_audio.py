@@ -49,11 +49,17 @@ def clip_hard(samples: np.ndarray, rate: int) -> tuple[np.ndarray, int]:
     return np.clip(loud, -32_768, 32_767).astype(np.int16), rate
 
 
+def noise(samples: np.ndarray) -> np.ndarray:
+    return np.random.default_rng(2).choice([-32_000, 32_000], len(samples)).astype(np.int16)
+
+
 AUDIO_DAMAGE = {
     "20 ms late": ("onsets", audio(lambda x, rate: (np.roll(x, rate // 50), rate))),
     "8 ms early": ("onsets", audio(lambda x, rate: (np.roll(x, -rate // 125), rate))),
     "played backwards": ("onsets", audio(lambda x, rate: (x[::-1].copy(), rate))),
     "too short": ("audio", audio(lambda x, rate: (x[: -rate // 10], rate))),
+    "hardly to be heard": ("loudness", audio(lambda x, rate: (x // 64, rate))),
+    "noise at full scale": ("loudness", audio(lambda x, rate: (noise(x), rate))),
     "silent": ("level", audio(lambda x, rate: (x * 0, rate))),
     "clipped": ("level", audio(clip_hard)),
 }
@@ -161,6 +167,13 @@ def test_noise_is_no_stroke():
     heard = hearing.listen(noise, 44_100, played(KNOCKS))
     assert heard is not None
     assert heard.share < hearing.LEAST_SHARE
+
+
+def test_faint_strokes_are_heard_where_they_stand_out_together():
+    """As those of buzzes through a telephone's dynamics."""
+    assert list(hearing.Heard(20, 0.35, -1.0, 8.0).refusals()) == []
+    assert list(hearing.Heard(20, 0.35, -1.0, 2.0).refusals()) != []
+    assert list(hearing.Heard(20, 0.1, -1.0, 8.0).refusals()) != []
 
 
 def test_few_strokes_are_not_judged():

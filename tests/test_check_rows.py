@@ -93,6 +93,9 @@ ROW_DAMAGE = {
     "more mistakes than there are": ("summary", row(num_mistakes=lambda old: old + 1)),
     "a measure that leaves strokes out": ("measures", event("measures", "stroke_end", 1)),
     "a measure that begins late": ("measures", event("measures", "stroke_start", 1)),
+    "a mean that is not that of the measure": ("measured", event("measures", "velocity_mean", 1.0)),
+    "a spread that is not": ("measured", event("measures", "timing_std_ms", 500.0)),
+    "a ratio where both hands play": ("measured", event("measures", "lr_velocity_ratio", None)),
     "no measures": (
         "measures",
         lambda c: (c["measures"].update({n: [] for n in c["measures"]}), c.update(num_measures=0)),
