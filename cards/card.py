@@ -4,7 +4,6 @@
 prose in its marked places, and the keys of the YAML that are not counted from the shards.
 """
 
-import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +14,12 @@ from sousa.cards import figures
 from sousa.cards.croissant import croissant
 from sousa.cards.edits import Written
 from sousa.cards.facts import Facts, facts
-from sousa.cards.front_matter import PRETTY_NAME, front_matter, load, split_card
-from sousa.cards.page import citation, page, summary
+from sousa.cards.front_matter import front_matter, load, split_card
+from sousa.cards.note_samples import roll
+from sousa.cards.page import NOTES, page, summary
 from sousa.cards.prose import prose, with_prose
+from sousa.cards.provenance import BUILT, SNARE, read_manifest
+from sousa.cards.recipe import citation
 from sousa.cards.samples import Sample, samples
 
 PLACE: Final = "org/sousa"
@@ -25,7 +27,7 @@ PLACE: Final = "org/sousa"
 
 README: Final = "README.md"
 CROISSANT: Final = "croissant.json"
-EXTRAS: Final = re.compile(r"card/(sample-\d+\.(flac|wav|ogg)|samples\.svg|scores\.svg)")
+EXTRAS: Final = re.compile(r"card/(sample-\d+\.(flac|wav|ogg)|(samples|notes|scores)\.svg)")
 """Files of a card that not every card has."""
 
 
@@ -121,24 +123,30 @@ def compose(
     else:
         by_hand, written = dict(keep.yaml), dict(keep.prose)
     found, manifest = facts(root, configs), read_manifest(root)
-    plan = manifest.get("plan")
-    plan = plan if isinstance(plan, dict) and "players" in plan else {}
     clips = samples(root, found)
-    usual = PRETTY_NAME if found.labels.rudiments else place.rpartition("/")[2]
+    usual = _title(found, place)
     title = str(by_hand.get("pretty_name") or usual)
-    yaml = front_matter(found, title=title, built=bool(plan), kept=by_hand)
-    body, homeless = with_prose(page(found, plan, clips, title=title, place=place), written)
-    about = summary(found).replace("*", "")
-    cite = citation(plan, title, place) if plan else ""
+    metadata = load(yaml := front_matter(found, title=title, kept=by_hand))
+    drawn = _figures(root, found, clips)
+    made = page(found, clips, metadata, place=place, drawn=drawn)
+    body, homeless = with_prose(made, written)
+    cite = citation(found.made, title, place) if found.made.kind is BUILT else ""
+    about = summary(found)
     files = {
-        CROISSANT: croissant(found, load(yaml), manifest, place=place, about=about, cite=cite),
-        **_figures(found, clips),
+        CROISSANT: croissant(found, metadata, manifest, place=place, about=about, cite=cite),
+        **drawn,
         README: f"---\n{yaml}---\n\n{body}",
     }
     heard = {f"card/{clip.name}": clip.content for clip in clips}
-    usual_yaml = load(front_matter(found, title=usual, built=bool(plan)))
+    usual_yaml = load(front_matter(found, title=usual))
     encoded = {name: text.encode("utf-8") for name, text in files.items()}
     return Card(heard | encoded, homeless, usual_yaml)
+
+
+def _title(found: Facts, place: str) -> str:
+    """Return the title of a dataset that nobody gave one."""
+    known = SNARE if found.labels.rudiments else found.made.kind.title
+    return known or place.rpartition("/")[2]
 
 
 def kept(readme: Path, *, overwrite: bool) -> tuple[dict[str, Any], dict[str, str]]:
@@ -170,28 +178,12 @@ def kept(readme: Path, *, overwrite: bool) -> tuple[dict[str, Any], dict[str, st
     )
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the content of `manifest.json`; empty if there is none.
-
-    Raises:
-        ValueError: If it is no JSON object.
-    """
-    path = folder / "manifest.json"
-    if not path.exists():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold an object, holds a {type(content).__name__}")
-    return content
-
-
-def _figures(found: Facts, clips: Sequence[Sample]) -> dict[str, str]:
+def _figures(root: Path, found: Facts, clips: Sequence[Sample]) -> dict[str, str]:
     drawn = {}
     if clips:
         drawn["card/samples.svg"] = figures.clips(clips)
+    if not clips and (notes := roll(root, found)):
+        drawn[NOTES] = figures.notes(notes)
     if found.labels.overall:
         drawn["card/scores.svg"] = figures.scores(found.labels.overall)
     return drawn

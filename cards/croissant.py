@@ -1,17 +1,18 @@
 """Facts to Croissant metadata: what machines other than the Hub's read of a dataset.
 
-Version 1.0 of the format, https://docs.mlcommons.org/croissant/docs/croissant-spec.html. Paths are
-relative, so that the file describes the folder that it lies in, wherever that is.
+Version 1.1 of the format, https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html. Paths
+are relative, so that the file describes the folder that it lies in, wherever that is.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from sousa.builders.schema import SCHEMA_VERSION
+from sousa.cards.column_tables import described
 from sousa.cards.facts import ConfigFacts, Facts, Json
-from sousa.cards.tables import described
+from sousa.cards.label_columns import LISTS
 
 LANGUAGE: Final = "en"
 PARQUET: Final = "application/x-parquet"
@@ -25,12 +26,22 @@ LICENSE_PAGES: Final = {
 }
 """Pages of the licenses that are usual for data; others are given by their id."""
 
+SPLIT: Final = "split"
+"""Field of all rows, beside their columns."""
+
+NO_ID: Final = re.compile(r"[^A-Za-z0-9_.-]")
+"""Marks that no id may have."""
+
+PATH: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""Names of fields that can stand in a path."""
+
 TYPES: Final = {"string": "sc:Text", "large_string": "sc:Text", "bool": "sc:Boolean"}
 """Types of the format, by `datasets`' dtype; numbers by their first letters."""
 
 CONTEXT: Final[Mapping[str, Any]] = {
     "@language": LANGUAGE,
     "@vocab": "https://schema.org/",
+    "arrayShape": "cr:arrayShape",
     "citeAs": "cr:citeAs",
     "column": "cr:column",
     "conformsTo": "dct:conformsTo",
@@ -48,6 +59,7 @@ CONTEXT: Final[Mapping[str, Any]] = {
     "fileSet": "cr:fileSet",
     "format": "cr:format",
     "includes": "cr:includes",
+    "isArray": "cr:isArray",
     "isLiveDataset": "cr:isLiveDataset",
     "jsonPath": "cr:jsonPath",
     "key": "cr:key",
@@ -95,7 +107,7 @@ def croissant(
         "name": place.rpartition("/")[2],
         "alternateName": metadata.get("pretty_name", place),
         "description": about,
-        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "conformsTo": "http://mlcommons.org/croissant/1.1",
         "license": LICENSE_PAGES.get(str(license_), license_),
         **({"citeAs": cite} if cite else {}),
         "url": f"https://huggingface.co/datasets/{place}",
@@ -105,8 +117,8 @@ def croissant(
         "distribution": [*_files(facts, manifest), *_sets(facts)],
         "recordSet": [
             record_set
-            for name, config in facts.configs.items()
-            for record_set in (_splits(name, config), _rows(name, config, facts))
+            for name, id_ in _ids(facts.configs).items()
+            for record_set in (_splits(id_, facts.configs[name]), _rows(name, id_, facts))
         ],
     }
     return json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n"
@@ -121,7 +133,7 @@ def _files(facts: Facts, manifest: Mapping[str, Any]) -> Iterator[Json]:
         if isinstance(path, str) and digest and path.partition("/")[0] in facts.configs:
             yield {
                 "@type": "cr:FileObject",
-                "@id": path,
+                "@id": "/".join(NO_ID.sub("_", part) for part in path.split("/")),
                 "name": path,
                 "contentUrl": path,
                 "contentSize": f"{known.get('bytes')} B",
@@ -131,10 +143,10 @@ def _files(facts: Facts, manifest: Mapping[str, Any]) -> Iterator[Json]:
 
 
 def _sets(facts: Facts) -> Iterator[Json]:
-    for name in facts.configs:
+    for name, id_ in _ids(facts.configs).items():
         yield {
             "@type": "cr:FileSet",
-            "@id": f"{name}-shards",
+            "@id": f"{id_}-shards",
             "name": f"{name}-shards",
             "description": f"The shards of config {name}, of all splits.",
             "encodingFormat": PARQUET,
@@ -142,12 +154,32 @@ def _sets(facts: Facts) -> Iterator[Json]:
         }
 
 
-def _splits(name: str, config: ConfigFacts) -> Json:
-    key = f"{name}-splits/split"
+def _ids(names: Iterable[str], *taken: str) -> dict[str, str]:
+    """Return an id of the format for each name: the name itself, unless it is none or is taken.
+
+    Examples:
+        >>> _ids(["a", "b c", "split"], "split")
+        {'a': 'a', 'b c': 'b_c_1', 'split': 'split_2'}
+    """
+    found: dict[str, str] = {}
+    used = {*taken}
+    for place, name in enumerate(names):
+        id_ = name
+        if NO_ID.search(name) or not name or name in used:
+            id_ = f"{NO_ID.sub('_', name)}_{place}"
+        while id_ in used:
+            id_ += "_"
+        used.add(id_)
+        found[name] = id_
+    return found
+
+
+def _splits(id_: str, config: ConfigFacts) -> Json:
+    key = f"{id_}-splits/split"
     return {
         "@type": "cr:RecordSet",
-        "@id": f"{name}-splits",
-        "name": f"{name}-splits",
+        "@id": f"{id_}-splits",
+        "name": f"{id_}-splits",
         "dataType": "cr:Split",
         "key": {"@id": key},
         "field": [{"@type": "cr:Field", "@id": key, "name": "split", "dataType": "sc:Text"}],
@@ -155,17 +187,18 @@ def _splits(name: str, config: ConfigFacts) -> Json:
     }
 
 
-def _rows(name: str, config: ConfigFacts, facts: Facts) -> Json:
+def _rows(name: str, id_: str, facts: Facts) -> Json:
+    config = facts.configs[name]
     docs = {column.name: column.doc for column in described(facts)}
     split = {
         "@type": "cr:Field",
-        "@id": f"{name}/split",
+        "@id": f"{id_}/split",
         "name": "split",
         "description": "The split, by the name of the shard.",
         "dataType": "sc:Text",
-        "references": {"field": {"@id": f"{name}-splits/split"}},
+        "references": {"field": {"@id": f"{id_}-splits/split"}},
         "source": {
-            "fileSet": {"@id": f"{name}-shards"},
+            "fileSet": {"@id": f"{id_}-shards"},
             "extract": {"fileProperty": "fullpath"},
             # Also matches the name alone: mlcroissant applies it to the split's key, too.
             "transform": {
@@ -173,36 +206,29 @@ def _rows(name: str, config: ConfigFacts, facts: Facts) -> Json:
             },
         },
     }
-    columns = config.features
-    fields = [_field(name, column, f, docs.get(column, "")) for column, f in columns.items()]
-    left_out = [column for column, field in zip(columns, fields, strict=True) if field is None]
+    fields = {
+        column: _field(id_, field_id, column, config.features[column], docs.get(column, ""))
+        for column, field_id in _ids(config.features, SPLIT).items()
+    }
+    left_out = [column for column, field in fields.items() if field is None]
     note = f" Not in here, for the format has no type for them: {', '.join(left_out)}."
     return {
         "@type": "cr:RecordSet",
-        "@id": name,
+        "@id": id_,
         "name": name,
         "description": f"Config {name}, {config.rows} rows." + (note if left_out else ""),
-        "field": [split, *(field for field in fields if field is not None)],
+        "field": [split, *(field for field in fields.values() if field is not None)],
     }
 
 
-def _field(config: str, column: str, feature: Any, doc: str) -> Json | None:
+def _field(config: str, id_: str, column: str, feature: Any, doc: str) -> Json | None:
     """Return one column; None if the format has no type for it."""
-    field = {"@type": "cr:Field", "@id": f"{config}/{column}", "name": column, "description": doc}
+    said = (doc + "." * bool(doc) + _classes(feature)).strip()
+    field = {"@type": "cr:Field", "@id": f"{config}/{id_}", "name": column, "description": said}
     source = {"fileSet": {"@id": f"{config}-shards"}, "extract": {"column": column}}
     if isinstance(feature, dict) and "_type" not in feature:
-        parts = [
-            _typed(part)
-            and {
-                "@type": "cr:Field",
-                "@id": f"{config}/{column}/{name}",
-                "name": name,
-                "source": {**source, "transform": {"jsonPath": name}},
-            }
-            | (_typed(part) or {})
-            for name, part in feature.items()
-        ]
-        return field | {"subField": [part for part in parts if part]}
+        parts = list(_parts(f"{config}/{id_}", feature, source))
+        return field | {"subField": parts} if parts else None
     typed = _typed(feature)
     if typed is None:
         return None
@@ -211,22 +237,46 @@ def _field(config: str, column: str, feature: Any, doc: str) -> Json | None:
     return field | typed | {"source": source}
 
 
+def _parts(id_: str, feature: Json, source: Json) -> Iterator[Json]:
+    """Yield the fields of a struct that the format has types and paths for."""
+    for name, part in feature.items():
+        typed = _typed(part)
+        if typed is not None and PATH.fullmatch(name):
+            path = {**source, "transform": {"jsonPath": name}}
+            said = {"description": classes} if (classes := _classes(part).strip()) else {}
+            field = {"@type": "cr:Field", "@id": f"{id_}/{name}", "name": name}
+            yield field | said | typed | {"source": path}
+
+
 def _typed(feature: Any) -> Json | None:
-    """Return the data type of a feature, and whether it is repeated."""
+    """Return the data type of a feature, and of lists that they are, and how deep."""
+    depth = 0
+    while isinstance(feature, dict) and feature.get("_type") in LISTS:
+        feature, depth = feature.get("feature"), depth + 1
     if not isinstance(feature, dict):
         return None
     match feature.get("_type"):
         case "Value":
             name = _value_type(str(feature.get("dtype")))
-            return {"dataType": name} if name else None
         case "ClassLabel":
-            return {"dataType": "sc:Integer"}
-        case "Audio":
-            return {"dataType": "sc:AudioObject"}
-        case "List" | "Sequence" | "LargeList":
-            typed = _typed(feature.get("feature"))
-            return None if typed is None or "repeated" in typed else typed | {"repeated": True}
-    return None
+            name = "sc:Integer"
+        case "Audio" if not depth:
+            name = "sc:AudioObject"
+        case _:
+            name = None
+    if name is None:
+        return None
+    shape = {"isArray": True, "arrayShape": ",".join(["-1"] * depth)} if depth else {}
+    return {"dataType": name, **shape}
+
+
+def _classes(feature: Any) -> str:
+    """Return the classes of a feature, by their ids; empty if it has none."""
+    while isinstance(feature, dict) and feature.get("_type") in LISTS:
+        feature = feature.get("feature")
+    names = feature.get("names") if isinstance(feature, dict) else None
+    named = [f"{id_} {name}" for id_, name in enumerate(names)] if isinstance(names, list) else []
+    return f" Classes: {', '.join(named)}." if named else ""
 
 
 def _value_type(dtype: str) -> str | None:

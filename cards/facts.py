@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,10 @@ import pyarrow.parquet as pq
 from datasets import Features
 
 from sousa.builders.schema import CONFIGS, SPLITS
-from sousa.cards.label_facts import CLASSES, LABEL_COLUMNS, LabelFacts, label_facts, named
+from sousa.cards.label_columns import is_label, names_in
+from sousa.cards.label_facts import Batch, LabelFacts, label_facts
+from sousa.cards.provenance import Provenance, provenance
+from sousa.cards.token_facts import TokenFacts, token_facts
 
 SHARD_NAME: Final = re.compile(r"(?P<split>\w+(\.\w+)*)-\d{5}-of-\d{5}\.parquet")
 
@@ -31,6 +34,9 @@ ROWS_AT_ONCE: Final = 65_536
 """Rows whose labels are in memory at once."""
 
 Json = dict[str, Any]
+Files = Mapping[str, list[Path]]
+"""Shards by split."""
+Values = dict[str, int | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +63,13 @@ class ConfigFacts:
     Attributes:
         features: JSON form of its `datasets` features, by column.
         splits: Its splits, in the order of the schema.
+        values: How many values each column holds, those of lists counted one by one; only the
+            columns whose footers tell.
     """
 
     features: Mapping[str, Json]
     splits: Mapping[str, SplitFacts]
+    values: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -80,12 +89,14 @@ class Facts:
     Attributes:
         configs: By name, the default first.
         labels: What its label columns hold.
-        tokens: Names of the token columns.
+        tokenizers: Of its token columns, also of those that no described config has.
+        made: Where it comes from.
     """
 
     configs: Mapping[str, ConfigFacts]
     labels: LabelFacts
-    tokens: tuple[str, ...] = ()
+    tokenizers: Mapping[str, TokenFacts] = field(default_factory=dict)
+    made: Provenance = field(default_factory=Provenance)
 
     @property
     def rows(self) -> int:
@@ -93,9 +104,19 @@ class Facts:
         return max(config.rows for config in self.configs.values())
 
     @property
+    def tokens(self) -> dict[str, TokenFacts]:
+        """The token columns that the configs have."""
+        return {name: found for name, found in self.tokenizers.items() if found.rows}
+
+    @property
     def default(self) -> str:
         """Name of the config that is loaded when none is asked for."""
         return next(iter(self.configs))
+
+    @property
+    def lightest(self) -> str:
+        """Name of the config that has labels and little else: the last that the schema knows."""
+        return ([name for name in self.configs if name in CONFIGS] or list(self.configs))[-1]
 
 
 def facts(folder: str | Path, configs: Collection[str] | None = None) -> Facts:
@@ -108,7 +129,8 @@ def facts(folder: str | Path, configs: Collection[str] | None = None) -> Facts:
     Raises:
         FileNotFoundError: If the folder holds no shards, or not those configs.
         OSError: If a shard is damaged.
-        ValueError: If the folder of a config has a name that no config may have.
+        ValueError: If the folder of a config has a name that no config may have, or `manifest.json`
+            is no manifest.
     """
     root = Path(folder)
     found = {name: splits for name in _config_names(root) if (splits := shards(root / name))}
@@ -128,11 +150,13 @@ def facts(folder: str | Path, configs: Collection[str] | None = None) -> Facts:
         raise FileNotFoundError(f"{root} has the configs {', '.join(found)}; not {missing[0]!r}")
     chosen = {name: splits for name, splits in found.items() if not configs or name in configs}
     described = {name: _config_facts(splits) for name, splits in chosen.items()}
-    lightest = ([name for name in chosen if name in CONFIGS] or list(chosen))[-1]
+    made = provenance(root)
+    names = sorted(path.stem for path in root.glob("tokenizers/*.json"))
     return Facts(
         configs=described,
-        labels=label_facts(_labels(chosen[lightest], described[lightest].features)),
-        tokens=tuple(sorted(path.stem for path in root.glob("tokenizers/*.json"))),
+        labels=label_facts(_labels(chosen, described, made.group), made.group),
+        tokenizers={name: _token_facts(root, name, described) for name in names},
+        made=made,
     )
 
 
@@ -155,7 +179,7 @@ def shards(folder: Path) -> dict[str, list[Path]]:
     return {name: paths for name, paths in by_split.items() if paths}
 
 
-def _config_facts(splits: Mapping[str, list[Path]]) -> ConfigFacts:
+def _config_facts(splits: Files) -> ConfigFacts:
     first = next(iter(splits.values()))[0]
     with opened(first) as parquet:
         metadata = parquet.schema_arrow.metadata or {}
@@ -166,13 +190,13 @@ def _config_facts(splits: Mapping[str, list[Path]]) -> ConfigFacts:
         raise OSError(
             f"{first} does not declare features that `datasets` knows; build or import it again"
         ) from error
-    return ConfigFacts(
-        features=features,
-        splits={name: _split_facts(files) for name, files in splits.items()},
-    )
+    values: Values = {}
+    described = {name: _split_facts(files, values) for name, files in splits.items()}
+    told = {name: count for name, count in values.items() if count is not None}
+    return ConfigFacts(features=features, splits=described, values=told)
 
 
-def _split_facts(files: Iterable[Path]) -> SplitFacts:
+def _split_facts(files: Iterable[Path], values: Values) -> SplitFacts:
     rows = shards = file_bytes = data_bytes = 0
     for path in files:
         with opened(path) as parquet:
@@ -180,25 +204,61 @@ def _split_facts(files: Iterable[Path]) -> SplitFacts:
         rows += footer.num_rows
         shards += 1
         file_bytes += path.stat().st_size
-        groups = range(footer.num_row_groups)
-        data_bytes += sum(footer.row_group(group).total_byte_size for group in groups)
+        for number in range(footer.num_row_groups):
+            group = footer.row_group(number)
+            data_bytes += group.total_byte_size
+            _count_values(group, values)
     return SplitFacts(rows=rows, shards=shards, file_bytes=file_bytes, data_bytes=data_bytes)
 
 
+def _count_values(group: Any, values: Values) -> None:
+    """Add how many values a row group has in each column; None where it does not tell."""
+    for place in range(group.num_columns):
+        leaf = group.column(place)
+        name = leaf.path_in_schema.partition(".")[0]
+        statistics = leaf.statistics if leaf.is_stats_set else None
+        held = None
+        if statistics is not None and statistics.has_null_count:
+            held = leaf.num_values - statistics.null_count
+        before = values.get(name, 0)
+        values[name] = None if held is None or before is None else before + held
+
+
+def _token_facts(root: Path, name: str, configs: Mapping[str, ConfigFacts]) -> TokenFacts:
+    holding = next((config for config in configs.values() if name in config.features), None)
+    ids, rows = (holding.values.get(name), holding.rows) if holding else (None, 0)
+    return token_facts(root / "tokenizers" / f"{name}.json", ids, rows)
+
+
 def _labels(
-    splits: Mapping[str, list[Path]], features: Mapping[str, Json]
-) -> Iterator[tuple[str, pa.Table]]:
-    """Yield the label columns of all shards, some rows at a time, each with its split."""
-    for split, files in splits.items():
-        for path in files:
-            with opened(path) as parquet:
-                columns = [n for n in parquet.schema_arrow.names if n in LABEL_COLUMNS]
-                for batch in parquet.iter_batches(ROWS_AT_ONCE, columns=columns):
-                    table = pa.Table.from_batches([batch])
-                    for name in CLASSES.keys() & features.keys() & set(columns):
-                        place = table.column_names.index(name)
-                        table = table.set_column(place, name, named(table[name], features[name]))
-                    yield split, table
+    configs: Mapping[str, Files], described: Mapping[str, ConfigFacts], group: str
+) -> Iterator[Batch]:
+    """Yield the label columns of all shards, some rows at a time, each with its split.
+
+    A column is read from the lightest config that has it, of those with the same rows.
+    """
+    names = [name for name in configs if name in CONFIGS] or list(configs)
+    rows = {name: split.rows for name, split in described[names[-1]].splits.items()}
+    taken: set[str] = set()
+    for config in reversed(names):
+        found = described[config]
+        if {name: split.rows for name, split in found.splits.items()} != rows:
+            continue
+        columns = [c for c, feature in found.features.items() if is_label(c, feature, group)]
+        wanted = [column for column in columns if column not in taken]
+        taken.update(wanted)
+        for split, files in configs[config].items():
+            for path in files if wanted else ():
+                for table in _batches(path, wanted):
+                    cells = dict(zip(table.column_names, table.columns, strict=True))
+                    yield split, {c: names_in(cells[c], found.features[c]) for c in cells}
+
+
+def _batches(path: Path, wanted: Collection[str]) -> Iterator[pa.Table]:
+    with opened(path) as parquet:
+        columns = [name for name in parquet.schema_arrow.names if name in wanted]
+        for batch in parquet.iter_batches(ROWS_AT_ONCE, columns=columns):
+            yield pa.Table.from_batches([batch])
 
 
 @contextmanager

@@ -1,30 +1,42 @@
-"""Facts and clips to the figures of a page: SVG, drawn with nothing but text.
-
-The same data give the same bytes: every number is rounded, and no font or library takes part.
-"""
+"""Facts and clips to the figures of a page."""
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
-from xml.sax.saxutils import escape
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from sousa.builders.schema import SCORE_BEST
+from sousa.cards.note_samples import Roll
 from sousa.cards.samples import Sample
+from sousa.cards.shapes import (
+    FAINT,
+    INK,
+    MARGIN,
+    WIDTH,
+    across,
+    box,
+    legend,
+    line,
+    picture,
+    seconds_axis,
+    text,
+)
 
-WIDTH: Final = 860
-MARGIN: Final = 20
-INK: Final = "#1f2937"
-FAINT: Final = "#6b7280"
 WAVE: Final = "#cbd5e1"
 HAND_COLOURS: Final = {"R": "#2563eb", "L": "#ea580c"}
 TIER_COLOURS: Final = ("#94a3b8", "#60a5fa", "#2563eb", "#1e3a8a")
 
+NOTE_COLOUR, DRUM_COLOUR = TIER_COLOURS[2], HAND_COLOURS["L"]
+
+ROLL: Final = 260
+"""Height of all pitches of a file together, in pixels, and of one pitch at most."""
+THICKEST: Final = 10
+
 PANEL: Final = 200
-"""Height of one clip, in pixels, as all that follow."""
+"""Height of one clip, as of all that follow in pixels."""
 RIDGE: Final = 72
 """Height of one tier."""
 LABELS: Final = 130
@@ -32,7 +44,7 @@ LABELS: Final = 130
 
 
 def clips(samples: Sequence[Sample]) -> str:
-    """Return a picture of clips: the sound, and each stroke as notated and as played.
+    """Return a picture of clips: the sound, and each stroke as notated and as played, or events.
 
     Raises:
         OSError: If the audio of a clip cannot be decoded.
@@ -42,11 +54,37 @@ def clips(samples: Sequence[Sample]) -> str:
         for number, sample in enumerate(samples)
         for shape in _clip(sample, number * PANEL + MARGIN)
     ]
-    note = "Bars: strokes as played, as high as loud. Ticks below: where the notation has them."
-    hands = [("R", "right hand"), ("L", "left hand")]
     bottom = len(samples) * PANEL + MARGIN
-    shapes += _legend([(HAND_COLOURS[hand], name) for hand, name in hands], note, bottom)
-    return _picture(shapes, bottom + 20, "Waveform and strokes of the samples")
+    if any(sample.strokes for sample in samples):
+        note = "Bars: strokes as played, as high as loud. Ticks below: where the notation has them."
+        hands = [("R", "right hand"), ("L", "left hand")]
+        shapes += legend([(HAND_COLOURS[hand], name) for hand, name in hands], note, bottom)
+    elif any(sample.onsets_ms for sample in samples):
+        shapes += legend([], "Ticks below: where events begin.", bottom)
+    return picture(shapes, bottom + 20, "Waveform and events of the samples")
+
+
+def notes(roll: Roll) -> str:
+    """Return a picture of the notes of a MIDI file, by pitch and time."""
+    low, high = min(roll.pitches), max(roll.pitches)
+    step = min(THICKEST, ROLL / (high - low + 1))
+    floor = MARGIN + step * (high - low + 1)
+    shapes = [
+        box(
+            across(start, roll.seconds),
+            floor - step * (pitch - low),
+            max(2.0, across(end, roll.seconds) - across(start, roll.seconds) - 1),
+            max(1.0, step - 1),
+            DRUM_COLOUR if is_drum else NOTE_COLOUR,
+        )
+        for start, end, pitch, is_drum in zip(
+            roll.starts_sec, roll.ends_sec, roll.pitches, roll.are_drums, strict=True
+        )
+    ]
+    shapes += seconds_axis(roll.seconds, floor + 20)
+    kinds = [(NOTE_COLOUR, "pitched"), (DRUM_COLOUR, "drums")]
+    shapes += legend(kinds, f"Up: pitch, {low} to {high}. A box is a note.", floor + 46)
+    return picture(shapes, floor + 60, "Notes of a MIDI file")
 
 
 def scores(overall: Mapping[str, Sequence[int]]) -> str:
@@ -55,7 +93,7 @@ def scores(overall: Mapping[str, Sequence[int]]) -> str:
     Args:
         overall: Rows in each of equal bins from 0 to the best score, by tier.
     """
-    shapes = [_text(MARGIN, 32, "overall_score by skill tier: share of the tier's clips", size=15)]
+    shapes = [text(MARGIN, 32, "overall_score by skill tier: share of the tier's clips", size=15)]
     right, top = WIDTH - MARGIN, 50
     highest = max((max(rows) / (sum(rows) or 1) for rows in overall.values()), default=1.0) or 1.0
     for place, (tier, rows) in enumerate(overall.items()):
@@ -63,19 +101,19 @@ def scores(overall: Mapping[str, Sequence[int]]) -> str:
         step = (right - LABELS) / len(rows)
         most = highest * sum(rows)
         colour = TIER_COLOURS[place % len(TIER_COLOURS)]
-        shapes.append(_text(MARGIN, base - 8, tier))
+        shapes.append(text(MARGIN, base - 8, tier))
         shapes += [
-            _box(LABELS + number * step + 1, base, step - 2, (RIDGE - 14) * count / most, colour)
+            box(LABELS + number * step + 1, base, step - 2, (RIDGE - 14) * count / most, colour)
             for number, count in enumerate(rows)
             if count
         ]
-        shapes.append(_line(LABELS, base, right, base, FAINT))
+        shapes.append(line(LABELS, base, right, base, FAINT))
     bottom = top + len(overall) * RIDGE
     best = SCORE_BEST["overall_score"]
     for tick in range(0, 101, 20):
-        across = LABELS + (right - LABELS) * tick / 100
-        shapes.append(_text(across, bottom + 20, f"{best * tick / 100:g}", anchor="middle"))
-    return _picture(shapes, bottom + 34, "Distribution of overall_score in each skill tier")
+        left = LABELS + (right - LABELS) * tick / 100
+        shapes.append(text(left, bottom + 20, f"{best * tick / 100:g}", anchor="middle"))
+    return picture(shapes, bottom + 34, "Distribution of overall_score in each skill tier")
 
 
 def _clip(sample: Sample, top: float) -> Iterable[str]:
@@ -83,7 +121,7 @@ def _clip(sample: Sample, top: float) -> Iterable[str]:
     wave, rate = _decoded(sample)
     seconds = max(len(wave) / rate, 1e-3)
     middle, half = top + 95, 55
-    yield _text(MARGIN, top + 14, title(sample), size=15)
+    yield text(MARGIN, top + 14, title(sample), size=15)
     yield _envelope(wave, middle, half)
     fields = sample.strokes
     played = fields.get("actual_time_ms", [])
@@ -94,15 +132,13 @@ def _clip(sample: Sample, top: float) -> Iterable[str]:
             continue
         name = sample.hands[hand] if 0 <= hand < len(sample.hands) else ""
         colour = HAND_COLOURS.get(name, INK)
-        across = _across(time_ms / 1000, seconds)
-        floor = middle + half
-        yield _line(across, floor, across, floor - 2 * half * velocity / 127, colour, 2)
-    for time_ms in fields.get("intended_time_ms", []):
+        left, floor = across(time_ms / 1000, seconds), middle + half
+        yield line(left, floor, left, floor - 2 * half * velocity / 127, colour, 2)
+    for time_ms in fields.get("intended_time_ms", sample.onsets_ms):
         if time_ms is not None:
-            across = _across(time_ms / 1000, seconds)
-            yield _line(across, middle + half + 3, across, middle + half + 10, INK)
-    for second in range(int(seconds) + 1):
-        yield _text(_across(second, seconds), middle + half + 26, f"{second} s", fill=FAINT)
+            left = across(time_ms / 1000, seconds)
+            yield line(left, middle + half + 3, left, middle + half + 10, INK)
+    yield from seconds_axis(seconds, middle + half + 26)
 
 
 def title(sample: Sample) -> str:
@@ -111,7 +147,7 @@ def title(sample: Sample) -> str:
     words = [labels[n].replace("_", " ") for n in ("skill_tier", "rudiment_slug") if labels.get(n)]
     numbers = (("tempo_bpm", "{:g} quarter notes per minute"), ("overall_score", "score {:.0f}"))
     words += [form.format(labels[name]) for name, form in numbers if labels.get(name) is not None]
-    return ", ".join(words)
+    return ", ".join([*words, *sample.classes])
 
 
 def _decoded(sample: Sample) -> tuple[NDArray[np.float32], int]:
@@ -133,52 +169,5 @@ def _envelope(wave: NDArray[np.float32], middle: float, half: float) -> str:
     pixels = range(MARGIN, MARGIN + len(bounds))
     points = [(pixel, middle - half * value) for pixel, value in zip(pixels, high, strict=True)]
     under = [(pixel, middle - half * value) for pixel, value in zip(pixels, low, strict=True)]
-    path = " ".join(f"{across:.0f},{down:.1f}" for across, down in [*points, *under[::-1]])
+    path = " ".join(f"{left:.0f},{down:.1f}" for left, down in [*points, *under[::-1]])
     return f'<polygon points="{path}" fill="{WAVE}"/>'
-
-
-def _across(second: float, seconds: float) -> float:
-    return MARGIN + (WIDTH - 2 * MARGIN) * second / seconds
-
-
-def _legend(colours: Iterable[tuple[str, str]], note: str, down: float) -> Iterable[str]:
-    across = float(MARGIN)
-    for colour, name in colours:
-        yield _box(across, down, 10, 10, colour)
-        yield _text(across + 16, down, name, fill=FAINT)
-        across += 100
-    yield _text(across, down, note, fill=FAINT)
-
-
-def _text(
-    across: float, down: float, text: str, *, size: int = 13, fill: str = INK, anchor: str = "start"
-) -> str:
-    shown = escape("".join(mark for mark in text if mark.isprintable()))
-    return (
-        f'<text x="{across:.1f}" y="{down:.1f}" font-size="{size}" fill="{fill}" '
-        f'text-anchor="{anchor}">{shown}</text>'
-    )
-
-
-def _box(across: float, base: float, width: float, height: float, fill: str) -> str:
-    return (
-        f'<rect x="{across:.1f}" y="{base - height:.1f}" width="{width:.1f}" '
-        f'height="{height:.1f}" fill="{fill}"/>'
-    )
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, colour: str, width: int = 1) -> str:
-    return (
-        f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" '
-        f'stroke-width="{width}"/>'
-    )
-
-
-def _picture(shapes: Iterable[str], height: float, name: str) -> str:
-    """Return the whole file; on white, for pages that are dark."""
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" role="img" '
-        f'aria-label="{escape(name)}" font-family="Helvetica, Arial, sans-serif">'
-    )
-    ground = f'<rect width="{WIDTH}" height="{height:.0f}" fill="#ffffff"/>'
-    return "\n".join([head, ground, *shapes, "</svg>"]) + "\n"

@@ -1,6 +1,6 @@
 """Facts to the YAML at the head of a card, by which `datasets` and the Hub read the folder."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import yaml  # type: ignore[import-untyped]  # has no types of its own
@@ -32,21 +32,19 @@ COUNTED: Final = ("size_categories", "configs", "dataset_info")
 """Keys that say what the shards hold: always written anew. Of all others, what stands in the card
 already is kept, so that a license or a tag can be changed by hand."""
 
-PRETTY_NAME: Final = "SOUSA: snare-drum rudiments, played and judged"
+UNKNOWN: Final = "unknown"
+"""The Hub's word for a license that nobody stated."""
 
 
-def front_matter(
-    facts: Facts, *, title: str, built: bool, kept: Mapping[str, Any] | None = None
-) -> str:
+def front_matter(facts: Facts, *, title: str, kept: Mapping[str, Any] | None = None) -> str:
     """Return the YAML, without its fences.
 
     Args:
         facts: What the dataset holds.
         title: Its pretty name.
-        built: Whether `sousa build` made it; of other data nobody knows license and origin.
         kept: The YAML that the card has so far.
     """
-    data = DatasetCardData(**_described(facts, title, built=built))
+    data = DatasetCardData(**_described(facts, title))
     infos = {name: _info(config) for name, config in facts.configs.items()}
     DatasetInfosDict(infos).to_dataset_card_data(data)
     MetadataConfigs(
@@ -119,19 +117,49 @@ def size_category(rows: int) -> str:
     return next((name for name, bound in SIZE_BOUNDS.items() if rows < bound), LARGEST)
 
 
-def _described(facts: Facts, title: str, *, built: bool) -> dict[str, Any]:
-    features = [feature for config in facts.configs.values() for feature in config.features.items()]
-    heard = any(feature.get("_type") == "Audio" for _, feature in features if "_type" in feature)
-    names = {name for name, _ in features}
-    found: dict[str, Any] = {"license": "cc-by-4.0" if built else "unknown", "pretty_name": title}
-    found |= {"language": ["en"], "size_categories": [size_category(facts.rows)]}
-    found["task_categories"] = ["audio-classification" if heard else "tabular-classification"]
-    music = ["music", "drums", *(["snare", "rudiments"] if "rudiment_slug" in names else [])]
-    shown = {"audio": heard, "midi": "midi" in names, "synthetic": built}
-    found["tags"] = [*music, *(tag for tag, holds in shown.items() if holds)]
-    if built:
-        found |= {"annotations_creators": ["machine-generated"], "source_datasets": ["original"]}
-    return found
+def _described(facts: Facts, title: str) -> dict[str, Any]:
+    kind = facts.made.kind
+    stated = {"license": UNKNOWN, "pretty_name": title, **kind.metadata}
+    tags = [*kind.tags, *_tags(facts)]
+    return {
+        **stated,
+        "size_categories": [size_category(facts.rows)],
+        "task_categories": _tasks(facts),
+        **({"tags": list(dict.fromkeys(tags))} if tags else {}),
+    }
+
+
+def _tags(facts: Facts) -> Iterator[str]:
+    """Yield what to find a dataset by, of its columns."""
+    names = {name for config in facts.configs.values() for name in config.features}
+    drums = facts.labels.flags.get("has_drums")
+    found = {
+        "music": "rudiment_slug" in names,
+        "drums": "rudiment_slug" in names or (drums is not None and drums.true > 0),
+        "snare": "rudiment_slug" in names,
+        "rudiments": "rudiment_slug" in names,
+        "audio": _is_heard(facts),
+        "midi": "midi" in names,
+        "tokens": bool(facts.tokens),
+    }
+    return (tag for tag, holds in found.items() if holds)
+
+
+def _tasks(facts: Facts) -> list[str]:
+    """Return the tasks of the Hub's list that the columns are made for."""
+    labels = facts.labels
+    known = bool(labels.classes or labels.scores)
+    if _is_heard(facts):
+        return ["audio-classification"] if known else ["other"]
+    return ["tabular-classification"] if known else ["other"]
+
+
+def _is_heard(facts: Facts) -> bool:
+    return any(
+        isinstance(feature, dict) and feature.get("_type") == "Audio"
+        for config in facts.configs.values()
+        for feature in config.features.values()
+    )
 
 
 def _info(config: ConfigFacts) -> DatasetInfo:

@@ -1,6 +1,7 @@
 """A folder or a Hub id to one screen of text."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -18,12 +19,20 @@ from huggingface_hub.errors import (
 from sousa.builders.schema import SCORES, SKILL_TIERS
 from sousa.cards.facts import Facts, facts
 from sousa.cards.failures import NETWORK_ERROR, may_pass
+from sousa.cards.label_facts import by_frequency
 from sousa.cards.listing import README
-from sousa.cards.remote import MAIN
-from sousa.cards.tables import size, spread
+from sousa.cards.tables import RANGES, TOTALS, different, figures, length, size, spread, token_cells
+from sousa.cards.target import MAIN
+from sousa.cards.token_facts import EXACT
 
 HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
 
+TOKEN_HEADS: Final = ("tokens", "tokenizer", "vocabulary", "ids", "per row", "rows held exactly")
+
+FEW: Final = 4
+"""Flags and reasons that a line has room for."""
+
+MOST_CLASSES: Final = 8
 
 PATIENCE_SEC: Final = 5.0
 """How long the Hub may take to answer before the cache is asked."""
@@ -61,42 +70,91 @@ def describe(
 
 
 def _folder(name: str, facts: Facts) -> str:
+    """Return what a folder holds: the figures that there are, each part where it is not empty."""
+    (rows, count), *others = figures(facts)
+    hours = facts.labels.hours
+    sums = [f"{value} {what}" for what, value in others if what in TOTALS.values()]
+    first = ", ".join([f"{count} {rows}", *[length(hours)] * bool(hours), *sums])
+    parts = [
+        [f"{name}: {first}", *_sentences(facts)],
+        _aligned(("config", "split", "rows", "files", "size"), _readable(_shards(facts))),
+        _aligned(TOKEN_HEADS, _tokens(facts)) if facts.tokens else [],
+        _tiers(facts) if facts.labels.tiers else _classes(facts),
+    ]
+    lines = "\n\n".join("\n".join(part) for part in parts if part).splitlines()
+    return "".join(f"{_printable(line)}\n" for line in lines)
+
+
+def _sentences(facts: Facts) -> list[str]:
+    """Return ranges and shares, and what was left out, a line each."""
     labels = facts.labels
-    played = sum(count > 0 for count in labels.rudiments.values())
-    lines = [
-        f"{name}: {facts.rows:,} clips, {labels.hours:,.2f} hours, {labels.strokes:,} strokes",
-        f"{sum(labels.players.values())} players, {played} rudiments, {len(labels.kits)} kits, "
-        f"{len(labels.presets)} recording set-ups",
-        f"tempo {spread(labels.tempo_bpm)} quarter notes per minute, "
-        f"clips {spread(labels.duration_sec)} s",
-        "",
+    found = [
+        " ".join((name, spread(labels.numbers[column]), unit))
+        for column, (name, _, unit) in ((c, n.partition(", ")) for c, n in RANGES.items())
+        if column in labels.numbers
     ]
-    rows = [
-        (
-            f"{config}{' *' if config == facts.default else ''}",
-            split,
-            s.rows,
-            s.shards,
-            s.file_bytes,
-        )
-        for config, found in facts.configs.items()
-        for split, s in found.splits.items()
+    flags = [
+        f"{column} {100 * share.true / share.rows:.0f} %"
+        for column, share in labels.flags.items()
+        if share.rows and not column.endswith(EXACT)
     ]
-    lines += _aligned(("config", "split", "rows", "files", "size"), _readable(rows))
-    lines += ["", *_tiers(facts)]
-    return "\n".join(lines) + "\n"
+    rejected = facts.made.rejected
+    left_out = [f"{reason} ({count:,})" for reason, count in rejected.items()]
+    more = ["and others"] * (len(left_out) > FEW)
+    shared = [
+        f"{count} {name.removesuffix('s') if count == '1' else name}".replace("`", "")
+        for name, count in different(facts)
+    ]
+    lines = [", ".join(each) for each in (shared, found, [*flags[:FEW], *_families(facts)])]
+    if left_out:
+        lines.append(f"left out {sum(rejected.values()):,}: {', '.join(left_out[:FEW] + more)}")
+    return [line for line in lines if line]
+
+
+def _families(facts: Facts) -> list[str]:
+    count = len(facts.labels.families)
+    return [f"programs of {count} families"] if count else []
+
+
+def _shards(facts: Facts) -> list[tuple[str, str, int, int, int]]:
+    return [
+        (f"{name}{' *' * (name == facts.default)}", split, s.rows, s.shards, s.file_bytes)
+        for name, config in facts.configs.items()
+        for split, s in config.splits.items()
+    ]
+
+
+def _tokens(facts: Facts) -> list[tuple[str, ...]]:
+    return [
+        (name, *(cell.strip("`") for cell in token_cells(name, found, facts)))
+        for name, found in facts.tokens.items()
+    ]
 
 
 def _tiers(facts: Facts) -> list[str]:
     """Return the rows of each tier by split, and the mean overall score."""
     labels = facts.labels
     rows = [
-        (f"{split}, {labels.players[split]} players", *(f"{count:,}" for count in tiers.values()))
+        (f"{split}, {labels.groups.get(split, 0)} players", *(f"{n:,}" for n in tiers.values()))
         for split, tiers in labels.tiers.items()
     ]
     names = [score.name for score in SCORES if score.name in labels.scores]
     rows += [(f"mean {name}", *_means(labels.scores[name])) for name in names]
     return _aligned(("", *SKILL_TIERS), rows)
+
+
+def _classes(facts: Facts) -> list[str]:
+    """Return what classes there are, a line for each column."""
+    found = {
+        column: sum((Counter(rows) for rows in by_split.values()), Counter[str]())
+        for column, by_split in facts.labels.classes.items()
+    }
+    return [
+        f"{column}: "
+        + ", ".join(f"{name} {n:,}" for name, n in [*by_frequency(rows).items()][:MOST_CLASSES])
+        + (f", {len(rows) - MOST_CLASSES} more" if len(rows) > MOST_CLASSES else "")
+        for column, rows in found.items()
+    ]
 
 
 def _means(means: Mapping[str, float | None]) -> list[str]:

@@ -1,98 +1,130 @@
-"""Label columns to what a card says of them, a batch of rows at a time."""
+"""Label columns to what a card says of them, a batch of rows at a time.
+
+Which columns are counted, and how, follows from their features: numbers by range and sum, flags and
+classes by frequency. Those that the schema names are put together by skill tier as well.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sousa.builders.schema import RUDIMENTS, SCORE_BEST, SCORES, SKILL_TIERS
+from sousa.cards.label_columns import COUNTED, PLAYER, PROGRAMS, RUDIMENT, TIER, is_list, is_text
 
 BINS: Final = 20
 """Bins of the distribution of `overall_score`, from 0 to its best value."""
 
-CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
-    "rudiment_slug": RUDIMENTS,
-    "skill_tier": SKILL_TIERS,
-}
-"""Label columns whose classes the schema names."""
-
-TEXTS: Final = ("profile_id", "kit", "augmentation_preset")
-NUMBERS: Final = ("tempo_bpm", "duration_sec", "num_strokes", *(score.name for score in SCORES))
-
-LABEL_COLUMNS: Final = (*CLASSES, *TEXTS, *NUMBERS)
-"""What the facts are counted from: scalars, some 150 bytes a row."""
+PROGRAMS_OF_FAMILY: Final = 8
+"""Of General MIDI, whose programs stand in families of so many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """The range of a column of numbers."""
+    """What a column of numbers holds.
+
+    Attributes:
+        low: Least value.
+        high: Greatest value.
+        total: Sum.
+        rows: How many there are; rows without a value do not count.
+    """
 
     low: float
     high: float
+    total: float = 0.0
+    rows: int = 0
+
+    @property
+    def mean(self) -> float:
+        """Mean value; 0 if there are none."""
+        return self.total / self.rows if self.rows else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """How many rows of a column of flags are true, of those that are known."""
+
+    true: int
+    rows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelFacts:
-    """What the label columns hold. What a dataset has no column for is empty, zero or None.
+    """What the label columns hold. What a dataset has no column for is empty or None.
 
     Attributes:
+        numbers: Of each column of numbers.
+        flags: Of each column of yes and no.
+        classes: Rows of each class, by column of classes, then by split; a row that has several
+            counts for each.
+        groups: Different players, or what else decided the splits, by split.
         tiers: Rows of each skill tier, by split.
-        players: Players, by split.
         rudiments: Rows of each rudiment.
-        kits: Rows of each kit, most frequent first.
-        presets: Rows of each recording set-up, most frequent first.
-        tempo_bpm: Range of the tempos.
-        duration_sec: Range of the lengths.
-        hours: Length of all clips together.
-        strokes: Sounding notes of all clips together.
+        counted: Rows of each value of `COUNTED` columns, the most frequent first.
+        families: Rows that play a program of each family of General MIDI, by its place.
         scores: Mean of each score by tier; None where it applies to no clip.
         overall: Rows in each of `BINS` bins of `overall_score`, by tier.
     """
 
+    numbers: Mapping[str, Spread]
+    flags: Mapping[str, Share]
+    classes: Mapping[str, Mapping[str, Mapping[str, int]]]
+    groups: Mapping[str, int]
     tiers: Mapping[str, Mapping[str, int]]
-    players: Mapping[str, int]
     rudiments: Mapping[str, int]
-    kits: Mapping[str, int]
-    presets: Mapping[str, int]
-    tempo_bpm: Spread | None
-    duration_sec: Spread | None
-    hours: float
-    strokes: int
+    counted: Mapping[str, Mapping[str, int]]
+    families: Mapping[int, int]
     scores: Mapping[str, Mapping[str, float | None]]
     overall: Mapping[str, tuple[int, ...]]
 
+    @property
+    def hours(self) -> float:
+        """Length of all rows together; 0 if it is not known."""
+        return self.total("duration_sec") / 3600
 
-def label_facts(batches: Iterable[tuple[str, pa.Table]]) -> LabelFacts:
+    def total(self, column: str) -> float:
+        """Return the sum of a column; 0 if there is none of numbers."""
+        return self.numbers[column].total if column in self.numbers else 0.0
+
+
+Batch = tuple[str, Mapping[str, pa.ChunkedArray]]
+
+
+def label_facts(batches: Iterable[Batch], group: str = PLAYER) -> LabelFacts:
     """Count the labels of a dataset; memory follows the batches, not the dataset.
 
     Args:
-        batches: Pairs of a split's name and some of its rows, of `LABEL_COLUMNS` those that there
-            are, classes as their names (see `named`). Columns of another type are passed over.
+        batches: Pairs of a split's name and the columns of some of its rows, those that `is_label`
+            names, with classes as their names (see `names_in`).
+        group: Column of what decided the splits.
     """
-    tally = _Tally()
+    tally = _Tally(group)
     for split, table in batches:
         tally.add(split, table)
-    rows, scores = tally.rows, tally.scores
-    played = rows["rudiment_slug"]
+    tiers, scores = tally.classes.get(TIER, {}), tally.scores
+    played = _summed(tally.classes.get(RUDIMENT, {}))
+    scored = [tier for tier in SKILL_TIERS if any(tier == found for _, found in scores)]
     return LabelFacts(
+        numbers=tally.numbers,
+        flags=tally.flags,
+        classes=tally.classes,
+        groups={split: len(found) for split, found in tally.groups.items()},
         tiers={
             split: {tier: found[tier] for tier in SKILL_TIERS}
-            for split, found in tally.tiers.items()
+            for split, found in tiers.items()
             if any(found[tier] for tier in SKILL_TIERS)
         },
-        players={split: len(found) for split, found in tally.players.items()},
         rudiments={slug: played[slug] for slug in RUDIMENTS} if played else {},
-        kits=_by_frequency(rows["kit"]),
-        presets=_by_frequency(rows["augmentation_preset"]),
-        tempo_bpm=tally.spreads.get("tempo_bpm"),
-        duration_sec=tally.spreads.get("duration_sec"),
-        hours=tally.sums["duration_sec"] / 3600,
-        strokes=round(tally.sums["num_strokes"]),
+        counted={
+            name: by_frequency(tally.counted[name]) for name in COUNTED if name in tally.counted
+        },
+        families=dict(sorted(tally.families.items())),
         scores={
-            score.name: {tier: _mean(scores[score.name, tier]) for tier in tally.scored}
+            score.name: {tier: _mean(scores.get((score.name, tier))) for tier in scored}
             for score in SCORES
             if any(name == score.name for name, _ in scores)
         },
@@ -100,75 +132,87 @@ def label_facts(batches: Iterable[tuple[str, pa.Table]]) -> LabelFacts:
     )
 
 
-def named(column: pa.ChunkedArray, feature: Mapping[str, Any]) -> pa.ChunkedArray:
-    """Return a class column as the names of its classes; ids outside of them become null.
-
-    Args:
-        column: Ids, or anything else, which is returned as it is.
-        feature: JSON form of the column's feature.
-    """
-    names = feature.get("names")
-    if not isinstance(names, list) or not pa.types.is_integer(column.type):
-        return column
-    known = pc.and_(pc.greater_equal(column, 0), pc.less(column, len(names)))
-    ids = pc.if_else(known, column, pa.scalar(None, column.type))
-    return pc.take(pa.array([str(name) for name in names]), ids)
-
-
 @dataclass(slots=True)
 class _Tally:
     """What was counted so far."""
 
-    tiers: dict[str, Counter[str]] = field(default_factory=dict)
-    players: dict[str, set[str]] = field(default_factory=dict)
-    rows: dict[str, Counter[str]] = field(
-        default_factory=lambda: {name: Counter() for name in (*CLASSES, *TEXTS)}
-    )
-    sums: Counter[str] = field(default_factory=Counter)
-    spreads: dict[str, Spread] = field(default_factory=dict)
+    group: str
+    numbers: dict[str, Spread] = field(default_factory=dict)
+    flags: dict[str, Share] = field(default_factory=dict)
+    classes: dict[str, dict[str, Counter[str]]] = field(default_factory=dict)
+    groups: dict[str, set[str]] = field(default_factory=dict)
+    counted: dict[str, Counter[str]] = field(default_factory=dict)
+    families: Counter[int] = field(default_factory=Counter)
     scores: dict[tuple[str, str], tuple[float, int]] = field(default_factory=dict)
     overall: dict[str, list[int]] = field(default_factory=dict)
 
-    @property
-    def scored(self) -> list[str]:
-        """Tiers that have rows, in order."""
-        return [tier for tier in SKILL_TIERS if any(tier == found for _, found in self.scores)]
+    def add(self, split: str, columns: Mapping[str, pa.ChunkedArray]) -> None:
+        """Count some rows; columns of another type than they should have are passed over."""
+        numbers = {}
+        for name, column in columns.items():
+            type_ = column.type
+            if name in COUNTED:
+                self._add_values(name, column)
+            elif is_text(type_):
+                self._add_text(split, name, column)
+            elif pa.types.is_boolean(type_):
+                self._add_flags(name, column)
+            elif pa.types.is_integer(type_) or pa.types.is_floating(type_):
+                numbers[name] = column
+                self._add_numbers(name, column)
+            elif name == PROGRAMS and is_list(type_) and pa.types.is_integer(type_.value_type):
+                self._add_programs(column)
+        if TIER in columns and is_text(columns[TIER].type):
+            scores = {name: column for name, column in numbers.items() if name in SCORE_BEST}
+            self._add_scores(pa.table({TIER: columns[TIER]} | scores))
 
-    def add(self, split: str, table: pa.Table) -> None:
-        """Count some rows."""
-        self.tiers.setdefault(split, Counter())
-        self.players.setdefault(split, set())
-        texts = [name for name in table.column_names if _is_text(table, name)]
-        for name in texts:
-            counted = pc.value_counts(table[name]).to_pylist()
-            found = {e["values"]: e["counts"] for e in counted if e["values"] is not None}
-            if name == "skill_tier":
-                self.tiers[split].update(found)
-            elif name == "profile_id":
-                self.players[split].update(found)
-            else:
-                self.rows[name].update(found)
-        numbers = [name for name in table.column_names if _is_number(table, name)]
-        for name in numbers:
-            self._add_numbers(name, table[name])
-        if "skill_tier" in texts:
-            self._add_scores(table.select(["skill_tier", *(n for n in numbers if n in SCORE_BEST)]))
+    def _add_values(self, name: str, column: pa.ChunkedArray) -> None:
+        if is_text(column.type) or pa.types.is_integer(column.type):
+            self.counted.setdefault(name, Counter()).update(_counts(column))
+
+    def _add_text(self, split: str, name: str, column: pa.ChunkedArray) -> None:
+        found = _counts(column)
+        if name == self.group:
+            self.groups.setdefault(split, set()).update(found)
+        if name != PLAYER:
+            self.classes.setdefault(name, {}).setdefault(split, Counter()).update(found)
+
+    def _add_flags(self, name: str, column: pa.ChunkedArray) -> None:
+        before = self.flags.get(name, Share(true=0, rows=0))
+        true = before.true + (pc.sum(column).as_py() or 0)
+        self.flags[name] = Share(true=true, rows=before.rows + len(column) - column.null_count)
 
     def _add_numbers(self, name: str, column: pa.ChunkedArray) -> None:
-        self.sums[name] += pc.sum(column).as_py() or 0
+        if pa.types.is_floating(column.type):
+            column = pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
         found = pc.min_max(column).as_py()
         if found["min"] is None:
             return
-        before = self.spreads.get(name, Spread(low=found["min"], high=found["max"]))
-        low, high = min(before.low, found["min"]), max(before.high, found["max"])
-        self.spreads[name] = Spread(low=low, high=high)
+        before = self.numbers.get(name, Spread(low=found["min"], high=found["max"]))
+        self.numbers[name] = Spread(
+            low=min(before.low, found["min"]),
+            high=max(before.high, found["max"]),
+            total=before.total + pc.sum(pc.cast(column, pa.float64())).as_py(),
+            rows=before.rows + len(column) - column.null_count,
+        )
+
+    def _add_programs(self, column: pa.ChunkedArray) -> None:
+        programs = pc.cast(pc.list_flatten(column), pa.int64())
+        pairs = pa.table(
+            {
+                "row": pc.list_parent_indices(column),
+                "family": pc.divide(programs, PROGRAMS_OF_FAMILY),
+            }
+        )
+        once = pairs.group_by(["row", "family"], use_threads=False).aggregate([])
+        self.families.update(family for family in once["family"].to_pylist() if family is not None)
 
     def _add_scores(self, table: pa.Table) -> None:
         names = table.column_names[1:]
         wanted = [(name, how) for name in names for how in ("sum", "count")]
-        grouped = table.group_by("skill_tier", use_threads=False).aggregate(wanted)
+        grouped = table.group_by(TIER, use_threads=False).aggregate(wanted)
         for row in grouped.to_pylist():
-            tier = row["skill_tier"]
+            tier = row[TIER]
             for name in names if tier in SKILL_TIERS else ():
                 total, count = self.scores.get((name, tier), (0.0, 0))
                 more = row[f"{name}_sum"] or 0.0
@@ -179,7 +223,7 @@ class _Tally:
     def _add_overall(self, table: pa.Table) -> None:
         share = pc.multiply(table["overall_score"], BINS / SCORE_BEST["overall_score"])
         bins = pc.min_element_wise(pc.max_element_wise(pc.floor(share), 0.0), BINS - 1.0)
-        pairs = pa.table({"tier": table["skill_tier"], "bin": bins}).drop_null()
+        pairs = pa.table({"tier": table[TIER], "bin": bins}).drop_null()
         counted = pairs.group_by(["tier", "bin"], use_threads=False).aggregate([([], "count_all")])
         for row in counted.to_pylist():
             if row["tier"] in SKILL_TIERS:
@@ -187,23 +231,20 @@ class _Tally:
                 found[int(row["bin"])] += row["count_all"]
 
 
-def _is_text(table: pa.Table, name: str) -> bool:
-    type_ = table.schema.field(name).type
-    return name in (*CLASSES, *TEXTS) and bool(
-        pa.types.is_string(type_) or pa.types.is_large_string(type_)
-    )
+def _counts(column: pa.ChunkedArray) -> dict[str, int]:
+    counted = pc.value_counts(column).to_pylist()
+    return {str(e["values"]): e["counts"] for e in counted if e["values"] is not None}
 
 
-def _is_number(table: pa.Table, name: str) -> bool:
-    type_ = table.schema.field(name).type
-    return name in NUMBERS and bool(pa.types.is_integer(type_) or pa.types.is_floating(type_))
+def _summed(by_split: Mapping[str, Counter[str]]) -> Counter[str]:
+    return sum(by_split.values(), Counter())
 
 
-def _by_frequency(counted: Mapping[str, int]) -> dict[str, int]:
+def by_frequency(counted: Mapping[str, int]) -> dict[str, int]:
     """Return counts, the most frequent first, ties by name."""
     return dict(sorted(counted.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def _mean(found: tuple[float, int]) -> float | None:
-    total, count = found
+def _mean(found: tuple[float, int] | None) -> float | None:
+    total, count = found or (0.0, 0)
     return total / count if count else None

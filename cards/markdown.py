@@ -32,8 +32,25 @@ def text(value: object) -> str:
         >>> print(text("<b>a|b"))
         &lt;b&gt;a\|b
     """
-    line = one_line(value).replace("&", "&amp;").replace("<", "&lt;")
-    return LINK.sub(r"\\", line.replace(">", "&gt;").translate(ESCAPED))
+    return _shown(one_line(value))
+
+
+def prose(value: object) -> str:
+    r"""Return the same, with what stands between backticks as code.
+
+    Examples:
+        >>> print(prose("ids of `tokens`, <all>"))
+        ids of `tokens`, &lt;all&gt;
+    """
+    parts = one_line(value).split("`")
+    if len(parts) % 2 == 0:  # one backtick has no partner
+        return text(value)
+    return "".join(code(part) if odd % 2 else _shown(part) for odd, part in enumerate(parts))
+
+
+def _shown(line: str) -> str:
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return LINK.sub(r"\\", line.translate(ESCAPED))
 
 
 def code(value: object) -> str:

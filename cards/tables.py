@@ -1,39 +1,54 @@
 """Facts to the tables of a card, in Markdown."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from sousa.builders.schema import (
-    CONFIGS,
-    MEASURE_FIELDS,
-    MISTAKE_FIELDS,
-    PREPARED_RATE,
-    SKILL_TIERS,
-    STROKE_FIELDS,
-    Audio,
-    Column,
-    Label,
-    ListOf,
-    Struct,
-    Type,
-    Value,
-    columns,
-)
-from sousa.cards.facts import Facts, Json
-from sousa.cards.label_facts import Spread
+from sousa.builders.schema import CONFIG_RATES, SCORE_BEST, SKILL_TIERS
+from sousa.cards.column_tables import columns_of, structs
+from sousa.cards.facts import Facts
+from sousa.cards.label_columns import PLAYER, RUDIMENT, TIER
+from sousa.cards.label_facts import LabelFacts, Spread, by_frequency
 from sousa.cards.markdown import code, table, text
+from sousa.cards.provenance import OTHER
+from sousa.cards.token_facts import EXACT, TokenFacts
 
 CONFIG_DOCS: Final = {
     "audio": "44.1 kHz mono 16-bit FLAC, and every other column",
     "audio_16k": "the same rows, audio prepared at 16 kHz as 16-bit WAV",
     "midi_only": "all but audio",
-    "labels_only": "metadata and scores, small enough to scan in a second",
+    "labels_only": "metadata and labels, small enough to scan in a second",
 }
+"""What the configs hold that `sousa` makes."""
+WITHOUT_AUDIO: Final = "MIDI, events, tokens and metadata"
 
-IN_PREPARED: Final = f"; {PREPARED_RATE} Hz in `audio_16k`"
+TOTALS: Final = {
+    "num_strokes": "strokes",
+    "num_notes": "notes",
+    "num_unended_notes": "notes without an end",
+}
+KINDS: Final = {"kit": "kits", "augmentation_preset": "recording set-ups"}
+RANGES: Final = {"tempo_bpm": "tempo, quarter notes per minute", "duration_sec": "length, s"}
+"""What sums, different values and ranges of columns are called."""
 
-LISTS: Final = ("List", "LargeList", "Sequence")
-"""Features of `datasets` that are lists."""
+NAMES: Final = {
+    "kit": "kit",
+    "augmentation_preset": "recording set-up",
+    "midi_type": "type of the MIDI file",
+    "source_sample_rate_hz": "sample rate of the source in Hz",
+    "source_channels": "channels of the source",
+}
+"""What the values of columns are called that are counted one by one."""
+
+FAMILIES: Final = (
+    *("piano", "chromatic percussion", "organ", "guitar", "bass", "strings", "ensemble", "brass"),
+    *("reed", "pipe", "synth lead", "synth pad", "synth effects", "ethnic", "percussive"),
+    "sound effects",
+)
+"""The families of General MIDI's programs."""
+
+MOST_ROWS: Final = 50
+"""A longer table of counts says the rest in one row."""
 
 
 def sections(facts: Facts) -> dict[str, str]:
@@ -41,25 +56,31 @@ def sections(facts: Facts) -> dict[str, str]:
     return {
         "configs": configs(facts),
         "columns": columns_of(facts),
-        "stroke_fields": fields(STROKE_FIELDS),
-        "measure_fields": fields(MEASURE_FIELDS),
-        "mistake_fields": fields(MISTAKE_FIELDS),
+        "structs": structs(facts),
         "splits": splits(facts),
+        "tokens": tokens(facts),
         "contents": contents(facts),
-        "rudiments": counts("rudiment", facts.labels.rudiments),
-        "sounds": sounds(facts),
+        "numbers": numbers(facts),
+        "rudiments": counts(("rudiment", "rows"), facts.labels.rudiments),
+        "counted": counted(facts),
+        "counted_names": ", ".join(_counted(facts)),
+        "classes": classes(facts),
+        "rejected": counts(("reason", "left out"), facts.made.rejected),
         "scores": scores(facts),
     }
 
 
 def configs(facts: Facts) -> str:
     """Return one row for each config: what it holds and how large it is."""
+    docs = {} if facts.made.kind is OTHER else dict(CONFIG_DOCS)
+    if docs and not facts.configs.keys() & CONFIG_RATES.keys():
+        docs["midi_only"] = WITHOUT_AUDIO
     return table(
         ("config", "holds", "rows", "files", "size"),
         (
             (
                 code(name) + (" (default)" if name == facts.default else ""),
-                CONFIG_DOCS.get(name, f"{len(config.features)} columns"),
+                docs.get(name, f"{len(config.features)} columns"),
                 f"{config.rows:,}",
                 f"{sum(split.shards for split in config.splits.values()):,}",
                 size(config.file_bytes),
@@ -69,107 +90,17 @@ def configs(facts: Facts) -> str:
     )
 
 
-def fields(described: Iterable[Column]) -> str:
-    """Return one row for each column: its type, its unit or range, what it means."""
-    return table(
-        ("column", "type", "unit or range", "meaning"),
-        (
-            (
-                f"`{column.name}`",
-                type_name(column),
-                column.unit,
-                column.doc + ("; null where it does not apply" if column.nullable else ""),
-            )
-            for column in described
-        ),
-    )
-
-
-def columns_of(facts: Facts) -> str:
-    """Return one row for each column of all configs; others than the schema's without meaning."""
-    known = {column.name for column in described(facts)}
-    others: dict[str, Json] = {}
-    for config in facts.configs.values():
-        others |= {name: f for name, f in config.features.items() if name not in known | {*others}}
-    more = [f"| {code(name)} | {feature_name(f)} |  |  |" for name, f in others.items()]
-    known_rows = fields(described(facts))
-    if "audio_16k" not in facts.configs:
-        known_rows = known_rows.replace(IN_PREPARED, "")
-    return "\n".join([known_rows, *more])
-
-
-def described(facts: Facts) -> list[Column]:
-    """Return the columns that the schema describes, each once, as the first config stores them.
-
-    A column of another type, or with other classes, is not the one that the schema means.
-    """
-    found: dict[str, Column] = {}
-    for name, config in facts.configs.items():
-        for column in columns(name if name in CONFIGS else CONFIGS[0], facts.tokens):
-            if _fits(column.type, config.features.get(column.name)):
-                found.setdefault(column.name, column)
-    return list(found.values())
-
-
-def _fits(type_: Type, feature: object) -> bool:
-    """Return whether a stored feature is what the schema declares."""
-    stored = feature if isinstance(feature, dict) else {}
-    match type_:
-        case Value(dtype):
-            return stored.get("dtype") == dtype
-        case Label(names):
-            return stored.get("names") == list(names)
-        case Audio(rate_hz):
-            return stored.get("_type") == "Audio" and stored.get("sampling_rate") == rate_hz
-        case ListOf():
-            return stored.get("_type") in LISTS
-    return bool(stored) and "_type" not in stored
-
-
-def feature_name(feature: object) -> str:
-    """Return how a reader would call the type of a column that the schema does not know."""
-    if not isinstance(feature, dict):
-        return "list"
-    kind = feature.get("_type")
-    if kind == "Value":
-        return text(feature.get("dtype", ""))
-    if kind in LISTS:
-        return f"list of {feature_name(feature.get('feature'))}"
-    if kind == "ClassLabel":
-        names = feature.get("names") or []
-        few = ", ".join(str(name) for name in names)
-        return f"class: {text(few)}" if len(few) < 80 else f"class, {len(names)} names"
-    return text(str(kind).lower()) if kind else "struct"
-
-
-def type_name(column: Column) -> str:
-    """Return how a reader would call the type of a column."""
-    match column.type:
-        case Value(dtype):
-            return dtype
-        case Label(names):
-            few = ", ".join(names)
-            return f"class: {few}" if len(few) < 80 else f"class, {len(names)} names"
-        case ListOf(Value(dtype)):
-            return f"list of {dtype}"
-        case Audio(rate_hz):
-            return f"audio, {rate_hz} Hz" + ("" if rate_hz == PREPARED_RATE else IN_PREPARED)
-        case Struct():
-            return "struct of lists"
-    return "list"
-
-
 def splits(facts: Facts) -> str:
-    """Return one row for each split: players, and rows by tier."""
+    """Return one row for each split: what decided it, and rows, also by tier."""
     labels = facts.labels
     tiers = SKILL_TIERS if labels.tiers else ()
-    known = any(labels.players.values())
+    group = [group_name(facts)] if any(labels.groups.values()) else []
     return table(
-        ("split", *(["players"] if known else []), "rows", *tiers),
+        ("split", *group, "rows", *tiers),
         (
             (
                 text(name),
-                *([f"{labels.players.get(name, 0):,}"] if known else []),
+                *(f"{labels.groups.get(name, 0):,}" for _ in group),
                 f"{split.rows:,}",
                 *(f"{labels.tiers.get(name, {}).get(tier, 0):,}" for tier in tiers),
             )
@@ -180,32 +111,118 @@ def splits(facts: Facts) -> str:
 
 def contents(facts: Facts) -> str:
     """Return the figures of the whole dataset."""
+    return table(("", ""), figures(facts))
+
+
+def figures(facts: Facts) -> list[tuple[str, str]]:
+    """Return what there is to say of the whole dataset in numbers, each with its name."""
     labels = facts.labels
-    played = sum(count > 0 for count in labels.rudiments.values())
-    rows = (
-        ("clips", f"{facts.rows:,}", True),
-        ("hours", f"{labels.hours:,.2f}", labels.hours),
-        ("strokes", f"{labels.strokes:,}", labels.strokes),
-        ("players", f"{sum(labels.players.values()):,}", any(labels.players.values())),
-        ("rudiments", f"{played:,}", played),
-        ("kits", f"{len(labels.kits):,}", labels.kits),
-        ("recording set-ups", f"{len(labels.presets):,}", labels.presets),
-        ("tempo, quarter notes per minute", spread(labels.tempo_bpm), labels.tempo_bpm),
-        ("length of a clip, s", spread(labels.duration_sec), labels.duration_sec),
+    rows = [(facts.made.kind.rows, f"{facts.rows:,}")]
+    if labels.hours:
+        rows.append(("hours", f"{labels.hours:,.2f}"))
+    for column, name in TOTALS.items():
+        if labels.total(column):
+            rows.append((name, f"{labels.total(column):,.0f}"))
+    return [*rows, *different(facts), *_ranges(labels)]
+
+
+def different(facts: Facts) -> Iterator[tuple[str, str]]:
+    """Yield how many there are of what rows share, such as players, each with its name."""
+    labels = facts.labels
+    if any(labels.groups.values()):
+        yield group_name(facts), f"{sum(labels.groups.values()):,}"
+    if played := sum(count > 0 for count in labels.rudiments.values()):
+        yield "rudiments", f"{played:,}"
+    for column, name in KINDS.items():
+        if labels.counted.get(column):
+            yield name, f"{len(labels.counted[column]):,}"
+
+
+def _ranges(labels: LabelFacts) -> Iterator[tuple[str, str]]:
+    for column, name in RANGES.items():
+        if column in labels.numbers:
+            yield name, spread(labels.numbers[column])
+    for column, share in labels.flags.items():
+        if not column.endswith(EXACT) and share.rows:
+            yield code(column), f"{share.true:,} of {share.rows:,} rows"
+
+
+def numbers(facts: Facts) -> str:
+    """Return the range of each column of numbers that is no score."""
+    return table(
+        ("column", "least", "mean", "greatest", "rows"),
+        (
+            (code(name), *map(_short, (f.low, f.mean, f.high)), f"{f.rows:,}")
+            for name, f in facts.labels.numbers.items()
+            if name not in SCORE_BEST
+        ),
     )
-    return table(("", ""), [(name, value) for name, value, known in rows if known])
 
 
-def sounds(facts: Facts) -> str:
-    """Return the rows of each kit and of each recording set-up."""
+def counted(facts: Facts) -> str:
+    """Return the rows of each value of the columns that are counted by value, and by program."""
+    found = _counted(facts).items()
+    return "\n\n".join(counts((name, "rows"), values) for name, values in found)
+
+
+def _counted(facts: Facts) -> dict[str, Mapping[str, int]]:
+    """Return what is counted by value, by its name."""
     labels = facts.labels
-    both = (("kit", labels.kits), ("recording set-up", labels.presets))
-    return "\n\n".join(counts(name, counted) for name, counted in both if counted)
+    found = {NAMES.get(name, name): values for name, values in labels.counted.items() if values}
+    families = {FAMILIES[at]: n for at, n in labels.families.items() if at < len(FAMILIES)}
+    return found | ({"family of programs": families} if families else {})
 
 
-def counts(what: str, counted: Mapping[str, int]) -> str:
-    """Return one row for each thing that occurs, and how often."""
-    return table((what, "rows"), ((code(name), f"{n:,}") for name, n in counted.items() if n))
+def classes(facts: Facts) -> str:
+    """Return the rows of each class, by split, of the columns that have no table of their own."""
+    return "\n\n".join(
+        _classes_of(name, found, list(facts.configs[facts.default].splits))
+        for name, found in facts.labels.classes.items()
+        if name not in (TIER, RUDIMENT)
+    )
+
+
+def _classes_of(name: str, by_split: Mapping[str, Mapping[str, int]], splits: Sequence[str]) -> str:
+    total = Counter[str]()
+    for found in by_split.values():
+        total.update(found)
+    first = [*by_frequency(total)][:MOST_ROWS]
+    rows = [
+        (code(value), *(f"{by_split.get(split, {}).get(value, 0):,}" for split in splits))
+        for value in first
+    ]
+    more = len(total) - len(first)
+    rest = [(f"{more:,} more", *("" for _ in splits))] if more else []
+    return table((code(name), *map(text, splits)), [*rows, *rest])
+
+
+def counts(heads: tuple[str, str], found: Mapping[str, int]) -> str:
+    """Return one row for each thing that occurs, and how often; of very many, the first ones."""
+    there = [(code(name), n) for name, n in found.items() if n]
+    rest = there[MOST_ROWS:]
+    rows = [*there[:MOST_ROWS], *([(f"{len(rest):,} more", sum(n for _, n in rest))] * bool(rest))]
+    return table(heads, ((name, f"{n:,}") for name, n in rows))
+
+
+def tokens(facts: Facts) -> str:
+    """Return one row for each token column: its tokenizer, its ids, and how exact it is."""
+    return table(
+        ("column", "tokenizer", "vocabulary", "tokens", "per row", "rows held exactly"),
+        ((code(name), *token_cells(name, found, facts)) for name, found in facts.tokens.items()),
+    )
+
+
+def token_cells(name: str, found: TokenFacts, facts: Facts) -> tuple[str, str, str, str, str]:
+    """Return what a table says of a token column: its type, and figures; empty where unknown."""
+    exact = facts.labels.flags.get(f"{name}{EXACT}")
+    known = found.ids is not None and found.rows
+    return (
+        code(found.type) if found.type else "",
+        f"{found.vocabulary:,}" if found.vocabulary else "",
+        f"{found.ids:,}" if known else "",
+        f"{(found.ids or 0) / found.rows:,.0f}" if known else "",
+        f"{exact.true:,} of {found.rows:,}" if exact else "",
+    )
 
 
 def scores(facts: Facts) -> str:
@@ -217,6 +234,12 @@ def scores(facts: Facts) -> str:
             for name, means in facts.labels.scores.items()
         ),
     )
+
+
+def group_name(facts: Facts) -> str:
+    """Return what decided the splits, in the plural."""
+    group = facts.made.group
+    return "players" if group == PLAYER else f"different {code(group)}"
 
 
 def size(count: int) -> str:
@@ -232,9 +255,29 @@ def size(count: int) -> str:
     return f"{count} B"
 
 
-def spread(found: Spread | None) -> str:
+def length(hours: float) -> str:
+    """Return a time with its unit.
+
+    Examples:
+        >>> length(1.25), length(0.05), length(0.001)
+        ('1.2 hours', '3 minutes', '4 seconds')
+    """
+    if hours >= 1:
+        return f"{hours:,.1f} hours"
+    count, unit = (
+        (round(hours * 60), "minute") if hours * 60 >= 1 else (round(hours * 3600), "second")
+    )
+    return f"{count} {unit}{'s'[: count != 1]}"
+
+
+def spread(found: Spread) -> str:
     """Return a range, such as `60 to 180`."""
-    return f"{found.low:.4g} to {found.high:.4g}" if found else "unknown"
+    low, high = _short(found.low), _short(found.high)
+    return low if low == high else f"{low} to {high}"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
 
 
 def _mean(value: float | None) -> str:

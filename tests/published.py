@@ -23,7 +23,7 @@ TRAIN_16K = r"/resolve/\w+/audio_16k/train-"
 def written(folder: Path) -> Path:
     """A folder as it is pushed, with the head of its card."""
     write_folder(folder, SPLITS, shards=2)
-    text = front_matter(facts(folder), title="Drums", built=False)
+    text = front_matter(facts(folder), title="Drums")
     (folder / "README.md").write_text(f"---\n{text}---\n# Drums\n")
     return folder
 

@@ -1,6 +1,5 @@
 """The card says what the shards hold, and makes plain `datasets` read the folder."""
 
-import json
 import re
 import shlex
 from pathlib import Path
@@ -20,7 +19,8 @@ from sousa.builders.schema import CONFIGS, MEASURE_FIELDS, RUDIMENTS, SPLITS, ST
 from sousa.cards import card, markdown, rules
 from sousa.cards.facts import facts
 from sousa.cards.front_matter import size_category
-from sousa.cards.page import command
+from sousa.cards.provenance import BUILT, Provenance, provenance
+from sousa.cards.recipe import commands
 
 SPLIT_ROWS = {"train": 16, "validation": 16, "test": 16}
 
@@ -46,12 +46,13 @@ def test_facts_count_what_the_shards_hold(built: Path):
     assert found.default == "audio"
     assert tuple(found.configs) == CONFIGS
     assert {n: s.rows for n, s in found.configs["audio"].splits.items()} == SPLIT_ROWS
-    assert found.labels.players == {"train": 4, "validation": 4, "test": 4}
+    assert found.labels.groups == {"train": 4, "validation": 4, "test": 4}
     assert found.labels.tiers["test"]["professional"] == 4
     assert found.labels.rudiments["flam_accent"] == 12
     assert found.labels.rudiments["drag"] == 0
-    assert sum(found.labels.kits.values()) == sum(found.labels.presets.values()) == 48
-    assert found.labels.strokes == sum(table["num_strokes"].to_pylist())
+    counted = found.labels.counted
+    assert sum(counted["kit"].values()) == sum(counted["augmentation_preset"].values()) == 48
+    assert found.labels.total("num_strokes") == sum(table["num_strokes"].to_pylist())
     assert found.labels.hours == pytest.approx(sum(table["duration_sec"].to_pylist()) / 3600)
 
 
@@ -117,7 +118,7 @@ def test_plain_load_dataset_reads_the_folder(built: Path, tmp_path: Path, config
     assert dict(loaded.num_rows) == SPLIT_ROWS
     first = loaded["train"]
     assert first.column_names == [
-        column.name for column in columns(config or "audio", facts(built).tokens)
+        column.name for column in columns(config or "audio", tuple(facts(built).tokenizers))
     ]
     assert first.features["rudiment_slug"] == ClassLabel(names=list(RUDIMENTS))
     if config in (None, "audio", "audio_16k"):
@@ -164,7 +165,7 @@ def test_the_first_config_there_is_becomes_the_default(partial: Path):
 
 def test_the_page_has_every_column_and_no_gaps(built: Path):
     page = (built / "README.md").read_text("utf-8")
-    described = columns("audio", facts(built).tokens) + STROKE_FIELDS + MEASURE_FIELDS
+    described = columns("audio", tuple(facts(built).tokenizers)) + STROKE_FIELDS + MEASURE_FIELDS
     missing = [column.name for column in described if f"| `{column.name}` |" not in page]
     assert missing == []
     assert "$" not in page
@@ -182,8 +183,7 @@ def test_the_card_depends_on_nothing_but_the_folder(built: Path, tmp_path: Path)
 
 
 def test_the_command_on_the_card_builds_the_same_dataset(built: Path, tmp_path: Path):
-    manifest = json.loads((built / "manifest.json").read_text())
-    words = shlex.split(command(manifest["plan"]))
+    words = shlex.split(commands(provenance(built), facts(built).tokenizers))
     assert words[:3] == ["sousa", "build", "OUT"]
     assert cli.main(["build", str(tmp_path / "again"), *words[3:], "--workers", "1"]) == 0
     assert (tmp_path / "again" / "manifest.json").read_bytes() == (
@@ -218,7 +218,7 @@ def test_text_from_data_cannot_leave_its_cell(value: str):
 
 def test_the_command_names_the_soundfont_that_was_played():
     plan = {"players": 12, "kit": "sf2:TimGM6mb", "soundfont_sha256": "c5378b62"}
-    assert "--kit sf2:TimGM6mb.sf2" in command(plan)
+    assert "--kit sf2:TimGM6mb.sf2" in commands(Provenance(BUILT, plan), {})
 
 
 def test_facts_do_not_depend_on_how_rows_are_split_into_shards(built: Path, tmp_path: Path):
@@ -233,8 +233,8 @@ def test_facts_do_not_depend_on_how_rows_are_split_into_shards(built: Path, tmp_
     one, many = facts(whole).labels, facts(parts).labels
     assert one.overall == many.overall
     assert sum(map(sum, one.overall.values())) == 48
-    assert (one.tiers, one.players, one.kits) == (many.tiers, many.players, many.kits)
-    assert (one.tempo_bpm, one.strokes) == (many.tempo_bpm, many.strokes)
+    assert (one.tiers, one.groups, one.counted) == (many.tiers, many.groups, many.counted)
+    assert one.numbers["num_strokes"] == many.numbers["num_strokes"]
     assert one.hours == pytest.approx(many.hours)
     for name, means in one.scores.items():
         assert many.scores[name] == pytest.approx(means)
@@ -267,7 +267,8 @@ def test_a_folder_of_other_columns_has_a_card_that_loads(foreign: Path):
     assert front_matter(foreign)["task_categories"] == ["tabular-classification"]
     for row in (
         "| `mood` | class: calm, wild |  |  |",
-        "| `notes` | struct |  |  |",
+        "| `notes` | struct of lists |  |  |",
+        "| `pitch` | int32 |  |  |",
         "| `tempo_bpm` | string |  |  |",  # not the schema's, which is in 1/min
         "| `skill_tier` | class: professional, novice, beginner |  |  |",
     ):
@@ -280,7 +281,7 @@ def test_its_snippets_run(foreign: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", foreign / ".cache")
     text = card.write(foreign).text.replace("hf://datasets/org/sousa", str(foreign))
     snippets = re.findall(r"```python\n(.*?)```", text.replace("org/sousa", str(foreign)), re.S)
-    assert len(snippets) == 4
+    assert len(snippets) == 5
     for snippet in snippets:
         exec(snippet, {})
 
@@ -289,7 +290,7 @@ def test_classes_count_by_their_names(foreign: Path):
     labels = facts(foreign).labels
     expected = {"beginner": 2, "intermediate": 0, "advanced": 0, "professional": 1}
     assert labels.tiers["train"] == expected
-    assert labels.tempo_bpm is None  # a column of text is no column of tempos
+    assert "tempo_bpm" not in labels.numbers  # a column of text is no column of tempos
 
 
 def test_the_page_names_no_config_that_is_not_there(built: Path, tmp_path: Path):

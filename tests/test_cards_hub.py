@@ -29,7 +29,7 @@ def test_snippets_read_from_the_hub(hub: Hub, built: Path):
     hub.upload_folder("org/sousa", built)
     text = card.compose(built, place="org/sousa").text
     snippets = [code for code in PYTHON.findall(text) if not code.startswith(OWN_CLIENTS)]
-    assert len(snippets) == 4
+    assert len(snippets) == 6
     for snippet in snippets:
         exec(snippet, {})
     read = {request.path.partition("/resolve/")[2] for request in hub.requests("GET", "parquet")}

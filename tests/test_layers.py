@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
     "builders": ("sousa.builders",),
     "loaders": ("sousa.builders.schema", "sousa.loaders"),
-    "cards": ("sousa.builders.schema", "sousa.cards"),
+    "cards": ("sousa.builders.schema", "sousa.builders.kinds", "sousa.cards"),
 }
 MODULES = [path for folder in MAY_IMPORT for path in sorted((ROOT / folder).glob("*.py"))]
 
@@ -57,6 +57,12 @@ def test_builders_have_no_cycles() -> None:
         left = {name: used for name, used in left.items() if name not in free}
 
 
-def test_schema_needs_only_the_standard_library() -> None:
-    imported = {name.split(".")[0] for name in imports_of(ROOT / "builders" / "schema.py")}
-    assert imported <= set(sys.stdlib_module_names)
+SCHEMAS = ("schema", "kinds", "midi_schema", "sousa_schema", "audio_schema")
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_schemas_need_only_the_standard_library_and_each_other(name: str) -> None:
+    imported = imports_of(ROOT / "builders" / f"{name}.py")
+    ours = {module.split(".")[2] for module in imported if module.startswith("sousa.builders.")}
+    assert ours <= {*SCHEMAS}
+    assert {module.split(".")[0] for module in imported} <= {*sys.stdlib_module_names, "sousa"}
