@@ -9,8 +9,8 @@ judged by `sousa validate` once, before.
 
 Memory is the peak of the private memory of the push, without clean pages of mapped files. With
 `--kills` each way of sending is killed at random moments and run again: each time the repository
-must be complete and verified, nothing must be visible before, and no file that had arrived, nor
-any part of one by Xet, may be sent twice.
+must be complete and verified, nothing must be visible before, and no file that had arrived may be
+sent twice. By Xet that is seen in the bytes: two batches may have been on their way.
 """
 
 import argparse
@@ -182,7 +182,7 @@ def report_kills(folder: Path, kills: int, way: str) -> None:
     print(
         f"| {kills} kills by {way}, then again | {kills} complete and verified, "
         f"{half_seen} seen half, bytes sent twice at most {max(extra) / MB:.0f} MB "
-        + (f"(of files that had arrived: {twice}) |" if way == "LFS" else "(of one batch) |")
+        + (f"(of files that had arrived: {twice}) |" if way == "LFS" else "(what was on its way) |")
     )
 
 

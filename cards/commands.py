@@ -2,11 +2,13 @@
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from sousa.cards import card, contents, info, push
-from sousa.cards.remote import MESSAGE, Target, check_names, read_token
+from sousa.cards.rights import require_rights
+from sousa.cards.target import MESSAGE, Target, check_names, read_token
 from sousa.cards.transfer import Transfer
 
 
@@ -46,8 +48,14 @@ def _add_push(parser: argparse.ArgumentParser) -> None:
 
 def _push(options: argparse.Namespace) -> int:
     target = _target(options)
+    configs = contents.chosen_in(options.out, options.configs)
+    require_rights(target)
     found = contents.prepare(
-        options.out, target.repo, configs=options.configs, check=options.faults
+        options.out,
+        target.repo,
+        configs=configs,
+        check=options.faults,
+        bar=partial(Transfer, verb="read"),
     )
     if not options.force:
         contents.refuse(found, str(options.out), ADVICE)

@@ -1,10 +1,11 @@
 """A dataset folder to what a repository shall hold: its files, and the card for that place."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sousa.cards import card, rules
 from sousa.cards.card import Card
@@ -14,14 +15,17 @@ from sousa.cards.listing import (
     MANIFEST,
     README,
     LocalFile,
+    Progress,
     configs_in,
     differences,
     files_in,
     measured,
+    measuring,
     narrowed,
     read_manifest,
 )
-from sousa.cards.remote import Remote, Target
+from sousa.cards.remote import Remote
+from sousa.cards.target import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +36,46 @@ class Contents:
         files: All files, the card and the manifest among them.
         findings: What is wrong with them, a line each.
         covers: Whether a path there would be this dataset's.
+        configs: Those that the card describes.
         page: The card.
-        recompose: Makes the card anew, with other things that people wrote.
+        recompose: Makes the card anew, of some configs of the folder, and with other things that
+            people wrote unless that is None.
+        manifest: Of all of the folder.
         is_part: Whether configs of the folder are left out.
     """
 
     files: tuple[LocalFile, ...]
     findings: tuple[str, ...] = ()
     covers: Callable[[str], bool] = lambda _: True
+    configs: tuple[str, ...] = ()
     page: Card | None = None
-    recompose: Callable[[Written], Card] | None = None
+    recompose: Callable[[Sequence[str], Written | None], Card] | None = None
+    manifest: Mapping[str, Any] | None = None
     is_part: bool = False
+
+
+def chosen_in(folder: Path, configs: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Return the names of the configs of a folder that are published.
+
+    Args:
+        folder: The dataset's.
+        configs: Those that are wanted; all if None.
+
+    Raises:
+        FileNotFoundError: If the folder is not there.
+        ValueError: If there is no such config.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"expected a folder with a dataset, got {folder}")
+    there = configs_in(folder)
+    chosen = there if configs is None else tuple(dict.fromkeys(configs))
+    missing = [name for name in chosen if name not in there]
+    if (missing or not chosen) and there:
+        allowed = ", ".join(there) or "none"
+        raise ValueError(
+            f"configs must be of those in {folder} ({allowed}); got {', '.join(missing) or 'none'}"
+        )
+    return chosen
 
 
 def prepare(
@@ -51,6 +84,7 @@ def prepare(
     *,
     configs: Sequence[str] | None = None,
     check: Callable[[Path], Sequence[str]] = lambda _: (),
+    bar: Callable[[int], AbstractContextManager[Progress]] = lambda _: nullcontext(lambda _: None),
 ) -> Contents:
     """Read what a folder has to publish. The card is made anew, for its place on the Hub.
 
@@ -59,6 +93,7 @@ def prepare(
         repo: `org/name`.
         configs: The configs that are published; all if None.
         check: Returns what is wrong with a folder besides what its manifest can prove.
+        bar: Makes, of the bytes that are read in all, what is told of those that are done.
 
     Raises:
         FileNotFoundError: If the folder holds no dataset.
@@ -66,35 +101,33 @@ def prepare(
         ValueError: If there is no such config.
     """
     root = Path(folder)
-    if not root.is_dir():
-        raise FileNotFoundError(f"expected a folder with a dataset, got {root}")
-    there = configs_in(root)
-    chosen = there if configs is None else tuple(dict.fromkeys(configs))
-    missing = [name for name in chosen if name not in there]
-    if (missing or not chosen) and there:
-        allowed = ", ".join(there) or "none"
-        raise ValueError(
-            f"configs must be of those in {root} ({allowed}); got {', '.join(missing) or 'none'}"
-        )
+    there, chosen = configs_in(root), chosen_in(root, configs)
+
+    def compose(configs: Sequence[str], keep: Written | None = None) -> Card:
+        return card.compose(root, place=repo, configs=configs, keep=keep)
+
     listed = files_in(root, set(there) - set(chosen))
-    recompose = partial(card.compose, root, place=repo, configs=chosen)
-    page = recompose()
-    files: dict[str, Path | bytes] = {
-        path: file for path, file in listed.items() if not card.is_ours(path)
-    }
-    files |= page.files
-    manifest = read_manifest(root)
+    read = {path: file for path, file in listed.items() if not card.is_ours(path)}
+    total = sum(file.stat().st_size for file in read.values())
+    with bar(total) as progress, measuring(read, progress) as hashed:
+        page = compose(chosen)  # meanwhile
+        files = {file.path: file for file in hashed}
+    files |= {file.path: file for file in measured(page.files)}
+    whole = manifest = read_manifest(root)
     if manifest is not None and set(chosen) != set(there):
         manifest = narrowed(manifest, chosen)
-        files[MANIFEST] = json.dumps(manifest, indent=1).encode() + b"\n"
-    found = measured(files)
+        content = json.dumps(manifest, indent=1).encode() + b"\n"
+        files[MANIFEST] = LocalFile.of(MANIFEST, content)
+    found = tuple(files.values())
     findings = [*differences(found, manifest), *check(root), *_of_repository(found, repo)]
     findings += [f"{README}: {line}" for line in rules.check(page.text, listed=files.keys())]
     return Contents(
         files=found,
         findings=tuple(findings),
+        configs=chosen,
         page=page,
-        recompose=lambda keep: recompose(keep=keep),
+        recompose=compose,
+        manifest=whole,
         is_part=set(chosen) != set(there),
     )
 
@@ -142,10 +175,9 @@ def with_edits(contents: Contents, target: Target, remote: Remote, *, force: boo
         )
     if keep == replace(here, is_ours=True):
         return contents
-    new = recompose(keep)
-    described: dict[str, Path | bytes] = {**new.files}
-    files = [file for file in contents.files if file.path not in described]
-    files += measured(described)
+    new = recompose(contents.configs, keep)
+    files = [file for file in contents.files if file.path not in new.files]
+    files += measured(new.files)
     bad = rules.check(new.text, listed={file.path for file in files})
     if bad and not force:
         raise HubError(f"{README} of {target.repo}: {bad[0]}; mend it, or give --force")

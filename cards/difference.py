@@ -9,7 +9,7 @@ from typing import Final
 
 from sousa.cards import card
 from sousa.cards.front_matter import split_card
-from sousa.cards.listing import MANIFEST, README, SHARD_PATH, LocalFile, usable
+from sousa.cards.listing import MANIFEST, README, SHARD_PATH, LocalFile, parsed
 from sousa.cards.remote import RemoteFile
 from sousa.cards.tables import size
 
@@ -79,7 +79,7 @@ def without_older(files: Sequence[LocalFile], older: Sequence[RemoteFile]) -> tu
         card.CROISSANT: lambda text: _narrowed_sets(text, exact),
     }
     return tuple(
-        LocalFile.of(file.path, narrow[file.path](_text(file)).encode("utf-8"))
+        LocalFile.of(file.path, narrow[file.path](file.content.decode("utf-8")).encode("utf-8"))
         if exact and file.path in narrow
         else file
         for file in files
@@ -92,11 +92,6 @@ def of_now(text: str, remote: Mapping[str, RemoteFile]) -> str:
     for match in filter(None, map(SHARD_PATH.fullmatch, remote)):
         counts.setdefault(match["stem"], set()).add(f"{match['stem']}*{match['count']}")
     return _narrowed(text, {stem: min(exact) for stem, exact in counts.items() if len(exact) == 1})
-
-
-def _text(file: LocalFile) -> str:
-    content = file.source if isinstance(file.source, bytes) else file.source.read_bytes()
-    return content.decode("utf-8")
 
 
 def _narrowed(text: str, patterns: Mapping[str, str]) -> str:
@@ -151,10 +146,7 @@ def strangers(
 
 def _is_ours(manifest: bytes) -> bool:
     """Return whether a manifest is one that a push sends: of shards in our layout."""
-    try:
-        content = usable(json.loads(manifest))
-    except (ValueError, RecursionError):
-        return False
+    content = parsed(manifest)
     return content is not None and all(
         SHARD_PATH.fullmatch(str(each.get("path"))) and isinstance(each.get("sha256"), str)
         for each in content["shards"]

@@ -3,7 +3,9 @@
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
+from itertools import chain, repeat
 from typing import Final, TypeVar
 
 from huggingface_hub.errors import (
@@ -58,6 +60,15 @@ def patiently(action: Callable[[], Result], waits_sec: Sequence[float] = WAITS_S
                 raise
             time.sleep(max(wait_sec, _asked_wait_sec(error)))
     return action()
+
+
+def ahead(pool: Executor, action: Callable[[], Result]) -> Callable[[], Result]:
+    """Begin an action in a pool, and return what waits for it, as patiently as `patiently`.
+
+    Pauses and other tries are in the thread that waits, where they can be interrupted.
+    """
+    tries = chain([pool.submit(action).result], repeat(action))
+    return lambda: patiently(lambda: next(tries)())
 
 
 def may_pass(error: Exception) -> bool:

@@ -4,9 +4,11 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -21,6 +23,12 @@ README: Final = "README.md"
 
 THREADS: Final = 4
 """Files that are hashed beside each other."""
+
+BLOCK_BYTES: Final = 1 << 20
+"""What is read and hashed at a time."""
+
+Progress = Callable[[int], object]
+"""Is told how many more bytes are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +50,17 @@ class LocalFile:
     mtime_ns: int = field(default=0, compare=False)
 
     @classmethod
-    def of(cls, path: str, source: Path | bytes) -> Self:
+    def of(cls, path: str, source: Path | bytes, progress: Progress = lambda _: None) -> Self:
         """Measure a file, or some content; a file is read in pieces."""
         if isinstance(source, bytes):
             return cls(path, source, len(source), hashlib.sha256(source).hexdigest())
-        with source.open("rb") as opened:
+        digest, block = hashlib.sha256(), memoryview(bytearray(BLOCK_BYTES))
+        with source.open("rb", buffering=0) as opened:
             written = os.fstat(opened.fileno()).st_mtime_ns
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
-            return cls(path, source, opened.tell(), digest, written)
+            while count := opened.readinto(block):
+                digest.update(block[:count])
+                progress(count)
+            return cls(path, source, opened.tell(), digest.hexdigest(), written)
 
     @property
     def is_unchanged(self) -> bool:
@@ -60,9 +71,14 @@ class LocalFile:
         return (now.st_size, now.st_mtime_ns) == (self.size, self.mtime_ns)
 
     @property
+    def content(self) -> bytes:
+        """What it holds; read it of small files only."""
+        return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+
+    @property
     def git_oid(self) -> str:
         """The name that git gives to the content."""
-        content = self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+        content = self.content
         header = b"blob %d\0" % len(content)
         return hashlib.sha1(header + content, usedforsecurity=False).hexdigest()
 
@@ -111,27 +127,43 @@ def files_in(folder: Path, left_out: Collection[str] = ()) -> dict[str, Path]:
     return found
 
 
-def measured(files: dict[str, Path | bytes]) -> tuple[LocalFile, ...]:
+def measured(files: Mapping[str, Path | bytes]) -> tuple[LocalFile, ...]:
     """Return files with their sizes and hashes, in the order given.
 
     Raises:
         OSError: If one cannot be read.
     """
-    with ThreadPoolExecutor(THREADS) as pool:
-        return tuple(pool.map(LocalFile.of, files.keys(), files.values()))
+    with measuring(files) as found:
+        return tuple(found)
+
+
+@contextmanager
+def measuring(
+    files: Mapping[str, Path | bytes], progress: Progress = lambda _: None
+) -> Iterator[Iterator[LocalFile]]:
+    """Begin to measure files in threads; yield what gives them, in the order given, when done."""
+    pool = ThreadPoolExecutor(THREADS)
+    try:
+        of = partial(LocalFile.of, progress=progress)
+        yield pool.map(of, files.keys(), files.values())
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """Return the content of `manifest.json`; None if there is none that can be used."""
     try:
-        content = json.loads((folder / MANIFEST).read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return parsed((folder / MANIFEST).read_bytes())
+    except OSError:
         return None
-    return usable(content)
 
 
-def usable(content: Any) -> dict[str, Any] | None:
-    """Return what JSON holds if it is a manifest, which lists shards; None if not."""
+def parsed(manifest: bytes) -> dict[str, Any] | None:
+    """Return what a manifest holds, a list of `shards` at least; None if it is none."""
+    try:
+        content = json.loads(manifest)
+    except (ValueError, RecursionError):
+        return None
     shards = content.get("shards") if isinstance(content, dict) else None
     is_list = isinstance(shards, list) and all(isinstance(each, dict) for each in shards)
     return content if is_list else None

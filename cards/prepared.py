@@ -1,16 +1,13 @@
 """Splits that a user prepared with `datasets` to shards in our layout, in bounded memory."""
 
-import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import soundfile
-import soxr
 from datasets import (
     Audio,
     Dataset,
@@ -19,19 +16,22 @@ from datasets import (
     Image,
     IterableDataset,
     IterableDatasetDict,
+    Value,
     Video,
 )
 from datasets.table import embed_table_storage, table_cast
 
+from sousa.cards.audio_cells import audio_cell, resampled
+from sousa.cards.inferred import Batch, encoded, inferred, joined, rows_ahead
+
 Split: TypeAlias = Dataset | IterableDataset
-Batch: TypeAlias = dict[str, list[Any]]
 Splits: TypeAlias = DatasetDict | IterableDatasetDict
 
 BATCH_ROWS: Final = 32
 """Rows that are read at a time."""
 
-BATCHES_AHEAD: Final = 32
-"""Batches of a stream that are read to know its features."""
+STORED_AUDIO: Final = {"bytes": Value("binary"), "path": Value("string")}
+"""Audio to `datasets` as it lies in a file: to encode an `Audio` it would need torch."""
 
 MISFITS: Final = (pa.ArrowException, TypeError, ValueError, KeyError, AttributeError)
 """What encoding raises at a value of another type than its feature."""
@@ -106,11 +106,14 @@ def _tables(name: str, split: Split) -> tuple[Iterator[pa.Table], Features]:
         return (table for table in tables if table.num_rows), split.features
     # As Python values: a stream that was filtered or mapped guesses other Arrow types for each few
     # rows, where values are null.
-    encoded = split.with_format(None).decode(enable=False) if split.features else split
-    batches = (batch for batch in encoded.with_format(None).iter(BATCH_ROWS) if batch)
-    ahead: list[Batch] = [] if split.features else list(islice(batches, BATCHES_AHEAD))
-    features = split.features or _inferred(name, ahead)
-    return (_table(batch, features) for batch in chain(ahead, batches)), features
+    bare = split.with_format(None).decode(enable=False) if split.features else split
+    batches = (batch for batch in bare.with_format(None).iter(BATCH_ROWS) if batch)
+    if (features := split.features) is not None:
+        return (_table(batch, features) for batch in batches), features
+    unread = map(encoded, batches)
+    ahead = rows_ahead(unread, _table)
+    found = inferred(name, split, joined(ahead), _table)
+    return (_table(batch, found) for batch in chain(ahead, unread)), found
 
 
 def _table(batch: Batch, features: Features | None) -> pa.Table:
@@ -120,30 +123,13 @@ def _table(batch: Batch, features: Features | None) -> pa.Table:
         ValueError: If they are not all of the features, or of one kind.
     """
     try:
+        if features is not None:
+            heard = [name for name, kind in features.items() if isinstance(kind, Audio)]
+            batch = batch | {name: [audio_cell(cell) for cell in batch[name]] for name in heard}
+            features = Features({**features, **dict.fromkeys(heard, STORED_AUDIO)})
         return Dataset.from_dict(batch, features=features).with_format("arrow")[:]
     except MISFITS as error:
         raise ValueError(f"a row does not fit the features: {_first_line(error)}") from error
-
-
-def _inferred(name: str, batches: Sequence[Batch]) -> Features:
-    """Return the features that rows tell of themselves, where a stream does not know them."""
-    columns = dict.fromkeys(column for batch in batches for column in batch)
-    rows = {c: [value for batch in batches for value in batch.get(c, ())] for c in columns}
-    if not rows:
-        return Features()
-    table = _table(rows, None)
-    unknown = [field.name for field in table.schema if _has_null(field.type)]
-    if unknown:
-        raise ValueError(
-            f"the features of split {name} are not known, and its first rows are null in "
-            f"{', '.join(unknown)}; give `features` to the last `map`"
-        )
-    return Features.from_arrow_schema(table.schema)
-
-
-def _has_null(type_: pa.DataType) -> bool:
-    parts = (type_.field(index).type for index in range(type_.num_fields))
-    return pa.types.is_null(type_) or any(map(_has_null, parts))
 
 
 def _first_line(error: Exception) -> str:
@@ -180,30 +166,6 @@ def _at_rate(table: pa.Table, name: str, rate_hz: int) -> pa.Table:
     return table.set_column(
         table.schema.get_field_index(name), field, pa.array(changed, type=field.type)
     )
-
-
-def resampled(encoded: bytes | None, rate_hz: int) -> bytes | None:
-    """Return an audio file at a sample rate: itself, or mono 16-bit in the same container.
-
-    Args:
-        encoded: FLAC, WAV or another format of libsndfile; others are left as they are.
-        rate_hz: The rate, in Hz.
-    """
-    if encoded is None:
-        return None
-    try:
-        with soundfile.SoundFile(io.BytesIO(encoded)) as file:
-            if file.samplerate == rate_hz:
-                return encoded
-            wave = file.read(dtype="float32", always_2d=True).mean(axis=1)
-            from_hz, container = file.samplerate, file.format
-    except soundfile.LibsndfileError:
-        return encoded
-    new = io.BytesIO()
-    format_ = container if container in ("WAV", "FLAC") else "FLAC"
-    at_rate = soxr.resample(wave, from_hz, rate_hz, quality="HQ")
-    soundfile.write(new, at_rate, rate_hz, format=format_, subtype="PCM_16")
-    return new.getvalue()
 
 
 def _write_split(name: str, tables: Iterable[pa.Table], features: Features, folder: Path) -> None:

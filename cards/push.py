@@ -15,13 +15,15 @@ from typing import Final
 
 from huggingface_hub import HfApi
 
+from sousa.cards.beside import beside, others_of, with_others
 from sousa.cards.contents import Contents, with_edits
 from sousa.cards.difference import Difference, difference, lines, strangers, without_older
 from sousa.cards.failures import HubError, patiently, plainly
-from sousa.cards.listing import LocalFile, configs_of
-from sousa.cards.remote import Remote, Target, files_at, read_remote
+from sousa.cards.listing import LocalFile, Progress
+from sousa.cards.remote import Remote, files_at, read_remote
 from sousa.cards.tables import size
-from sousa.cards.upload import Progress, upload
+from sousa.cards.target import Target
+from sousa.cards.upload import upload
 from sousa.cards.verify import missing_or_changed, unlike_rows
 
 SHOWN: Final = 3
@@ -73,17 +75,19 @@ class Pushed:
         commit: The commit that was verified.
         revision: Branch or pull request that it is on.
         new_bytes: Size of the files that the repository lacked or had otherwise.
+        sent_bytes: What of them the Hub's storage did not know, and so was sent.
     """
 
     repo: str
     commit: str
     revision: str
     new_bytes: int
+    sent_bytes: int
 
     def __str__(self) -> str:
         return (
             f"{self.repo} is complete and verified: commit {self.commit} on {self.revision}, "
-            f"{size(self.new_bytes)} of it new"
+            f"{size(self.new_bytes)} of it new, {size(self.sent_bytes)} sent"
         )
 
 
@@ -100,9 +104,13 @@ def compare(
         remote = read_remote(api, target)
     if not force:
         refuse_strangers(contents.files, target, remote, "push into it with --force")
-    if contents.is_part and not prune:
-        _refuse_part(contents.files, target, remote)
-    return plan_for(with_edits(contents, target, remote, force=force), target, remote, prune=prune)
+    others = frozenset() if prune else others_of(contents, remote)
+    if others:
+        contents = beside(contents, remote, others)
+    contents = with_edits(contents, target, remote, force=force)
+    if others - set(contents.configs):
+        contents = with_others(contents, remote, force=force)
+    return plan_for(contents, target, remote, prune=prune)
 
 
 def refuse_strangers(
@@ -119,20 +127,6 @@ def refuse_strangers(
         raise HubError(
             f"{target.repo} holds something else ({len(other)} files, such as {other[0]}); "
             f"choose another name, or {advice}"
-        )
-
-
-def _refuse_part(files: Sequence[LocalFile], target: Target, remote: Remote) -> None:
-    """Refuse some configs beside others, which the card would not describe any more.
-
-    Raises:
-        HubError: If there are others.
-    """
-    others = sorted(configs_of(remote.files) - configs_of(file.path for file in files))
-    if others:
-        raise HubError(
-            f"{target.repo} has other configs, too ({', '.join(others)}), which the card would not "
-            "describe any more; push them with the others, or give --prune to remove them"
         )
 
 
@@ -158,19 +152,22 @@ def carry_out(plan: Plan, progress: Progress = lambda _: None) -> Pushed:
             sent.
     """
     target, api = plan.target, HfApi(token=plan.target.token)
-    commit, revision = plan.remote.commit, target.revision
+    commit, revision, sent_bytes = plan.remote.commit, target.revision, 0
     with plainly(target.repo, target.token):
         _check_tag(plan)
         if not plan.is_done or commit is None:
-            commit, revision = upload(
-                api, target, plan.remote, plan.difference, progress, prune=plan.prune
-            )
+            done = upload(api, target, plan.remote, plan.difference, progress, prune=plan.prune)
+            commit, revision, sent_bytes = done.commit, done.revision, done.sent_bytes
     _verify(api, plan, commit)
     if target.tag is not None:
         with plainly(target.repo, target.token):
             patiently(partial(_tag, api, target, commit))
     return Pushed(
-        repo=target.repo, commit=commit, revision=revision, new_bytes=plan.difference.send_bytes
+        repo=target.repo,
+        commit=commit,
+        revision=revision,
+        new_bytes=plan.difference.send_bytes,
+        sent_bytes=sent_bytes,
     )
 
 

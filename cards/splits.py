@@ -1,32 +1,35 @@
 """Splits that a user prepared with `datasets` to a config of a repository on the Hub."""
 
 import json
+import re
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow.parquet as pq
 from datasets import is_progress_bar_enabled
 from huggingface_hub import HfApi
 
 from sousa.cards import card, rules
+from sousa.cards.beside import joined
 from sousa.cards.contents import Contents, refuse
 from sousa.cards.edits import written
-from sousa.cards.facts import DEFAULT
-from sousa.cards.failures import plainly
+from sousa.cards.failures import HubError, plainly
 from sousa.cards.front_matter import dump, load, split_card
-from sousa.cards.listing import MANIFEST, README, LocalFile, configs_of, files_in, measured, usable
+from sousa.cards.listing import MANIFEST, README, LocalFile, configs_of, files_in, measured, parsed
 from sousa.cards.prepared import NAME, Split, Splits, splits_of, write_config
-from sousa.cards.push import Plan, Pushed, carry_out, plan_for, refuse_strangers
-from sousa.cards.remote import MAIN, MESSAGE, Remote, Target, read_remote, read_token
+from sousa.cards.push import Pushed, carry_out, plan_for, refuse_strangers
+from sousa.cards.remote import Remote, read_remote
+from sousa.cards.rights import require_rights
+from sousa.cards.target import MAIN, MESSAGE, Target, read_token
 from sousa.cards.transfer import Transfer
 
-TAKEN: Final = ("card", "tokenizers", MANIFEST, README, card.CROISSANT)
-"""Folders and files of a dataset that are no configs."""
-
-LISTS: Final = ("configs", "dataset_info")
-"""Keys of a card's YAML that have one entry for each config."""
+TAKEN: Final = re.compile(
+    r"card|tokenizers|"
+    r"(readme|manifest|splits|croissant|licen[cs]e|notice|citation|changelog|dataset_infos?)(\.\w+)?",
+    re.ASCII | re.IGNORECASE,
+)
+"""Names of folders and files that datasets have, and that are no configs."""
 
 
 def push_splits(  # noqa: PLR0913 - each is one option of a push
@@ -75,7 +78,7 @@ def push_splits(  # noqa: PLR0913 - each is one option of a push
         TypeError: If `data` is nothing of `datasets`.
         ValueError: If a name is not allowed, a split is empty, or splits differ in features.
     """
-    if not NAME.fullmatch(config) or config in TAKEN or len(config) > rules.LONGEST_NAME:
+    if not NAME.fullmatch(config) or TAKEN.fullmatch(config) or len(config) > rules.LONGEST_NAME:
         raise ValueError(f"config must be a name such as default, got {config!r:.60}")
     splits = splits_of(data)
     target = Target(
@@ -89,34 +92,38 @@ def push_splits(  # noqa: PLR0913 - each is one option of a push
     )
     with tempfile.TemporaryDirectory(prefix="sousa-push-") as scratch:
         folder = Path(scratch)
+        require_rights(target)
         with plainly(repo, target.token):
             remote = read_remote(HfApi(token=target.token), target)
+        if config in remote.files:
+            raise HubError(f"{repo} has a file {config}; choose another name for the config")
         write_config(splits, folder / config)
+        shards = measured(files_in(folder))
         if not force:
-            shards = measured(dict(files_in(folder)))
             refuse_strangers(shards, target, remote, "push beside it with force=True")
-        plan = _plan(folder, config, target, remote, prune=prune)
-        refuse(plan.contents, f"config {config}", "mend the card of the repository")
+        contents = _contents(folder, config, shards, target, remote)
+        refuse(contents, f"config {config}", "mend the card of the repository")
+        plan = plan_for(contents, target, remote, prune=prune)
         if not is_progress_bar_enabled():
             return carry_out(plan)
         with Transfer(plan.difference.send_bytes) as progress:
             return carry_out(plan, progress)
 
 
-def _plan(folder: Path, config: str, target: Target, remote: Remote, *, prune: bool) -> Plan:
-    """Return what to do to have a config, and a card that tells of it, in a repository."""
-    shards = measured(dict(files_in(folder)))
+def _contents(
+    folder: Path, config: str, shards: tuple[LocalFile, ...], target: Target, remote: Remote
+) -> Contents:
+    """Return a config, and a card that tells of it, for a repository."""
     described = _described(folder, config, target, remote)
     described[MANIFEST] = _recorded(remote.contents.get(MANIFEST, b""), shards, config)
     text = described[README].decode("utf-8")
-    files = (*shards, *measured(dict(described)))
+    files = (*shards, *measured(described))
     listed = {file.path for file in files} | remote.files.keys()
-    contents = Contents(
+    return Contents(
         files=files,
         findings=tuple(f"{README}: {line}" for line in rules.check(text, listed=listed)),
         covers=lambda path: path.startswith(f"{config}/"),
     )
-    return plan_for(contents, target, remote, prune=prune)
 
 
 def _described(folder: Path, config: str, target: Target, remote: Remote) -> dict[str, bytes]:
@@ -136,39 +143,13 @@ def _joined(described: str, old: str, config: str) -> dict[str, bytes]:
     """Return a card that tells of a config beside others: their page, and the YAML of all."""
     old_yaml, page = split_card(old)
     kept, new = load(old_yaml), load(split_card(described)[0])
-    for key in LISTS:
-        others = _entries(kept, key, config)
-        added = [entry for entry in _listed(new, key) if entry["config_name"] == config]
-        # One may be the default; `datasets` takes the name alone for that, too.
-        if config == DEFAULT:
-            others = [_no_default(entry) for entry in others]
-        elif any(e.get("default") or e["config_name"] == DEFAULT for e in others):
-            added = [_no_default(entry) for entry in added]
-        kept[key] = [*others, *added]
-    return {README: f"---\n{dump({**new, **kept})}---\n{page}".encode()}
-
-
-def _no_default(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in entry.items() if key != "default"}
-
-
-def _entries(content: Mapping[str, Any], key: str, config: str) -> list[dict[str, Any]]:
-    return [e for e in _listed(content, key) if e.get("config_name", "default") != config]
-
-
-def _listed(content: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    """Return the entries of a list, of which a single one may stand alone."""
-    found = content.get(key, [])
-    entries = found if isinstance(found, list) else [found]
-    return [{"config_name": "default"} | entry for entry in entries if isinstance(entry, dict)]
+    yaml = dump({**new, **kept, **joined(new, kept, {config})})
+    return {README: f"---\n{yaml}---\n{page}".encode()}
 
 
 def _recorded(manifest: bytes, shards: tuple[LocalFile, ...], config: str) -> bytes:
     """Return a manifest that records the shards of a config as they are now."""
-    try:
-        content = usable(json.loads(manifest)) or {"shards": []}
-    except (ValueError, RecursionError):
-        content = {"shards": []}
+    content = parsed(manifest) or {"shards": []}
     others = [s for s in content["shards"] if not str(s.get("path")).startswith(f"{config}/")]
     new = [
         {

@@ -7,38 +7,43 @@ what does not fit in one commit takes several, in the last of which the card and
 the first has the card that is there, narrowed to the shards that are, so that no row is read twice.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Final
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import HfHubHTTPError
-from huggingface_hub.utils.tqdm import (
-    are_progress_bars_disabled,
-    disable_progress_bars,
-    enable_progress_bars,
-)
 
+from sousa.cards.batches import Addition, send_all
 from sousa.cards.difference import Difference, of_now
 from sousa.cards.failures import HubError, may_pass, patiently
-from sousa.cards.listing import README, LocalFile
-from sousa.cards.remote import MAIN, Remote, RemoteFile, Target, files_at, head
+from sousa.cards.listing import README, LocalFile, Progress
+from sousa.cards.remote import Remote, RemoteFile, files_at, head
+from sousa.cards.target import MAIN, Target
 
-BATCH_FILES: Final = 8
-BATCH_BYTES: Final = 32_000_000
-"""What is sent at a time, at most; one file may be larger. What a kill can lose."""
-
-COMMIT_FILES: Final = 1000
-"""Files of a commit; the largest number that `huggingface_hub` tries when it uploads folders."""
+COMMIT_FILES: Final = 25_000
+"""Files of a commit: the limit that `huggingface_hub` states for those in LFS and Xet storage."""
 
 CONFLICT: Final = (409, 412)
 """The branch has moved on, or is just being written to."""
 
 Operation = CommitOperationAdd | CommitOperationDelete
-Progress = Callable[[int], object]
-"""Is told how many more bytes are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """What an upload has done.
+
+    Attributes:
+        commit: The last one.
+        revision: Branch or pull request that it is on.
+        sent_bytes: What the Hub's storage did not know, as far as the client tells.
+    """
+
+    commit: str
+    revision: str
+    sent_bytes: int
 
 
 def upload(
@@ -49,8 +54,8 @@ def upload(
     progress: Progress,
     *,
     prune: bool,
-) -> tuple[str, str]:
-    """Send what is to be sent and return the commit, and the revision that it is on.
+) -> Uploaded:
+    """Send what is to be sent, and make it visible.
 
     Raises:
         HubError: If somebody else writes there, or to the files, meanwhile.
@@ -60,20 +65,20 @@ def upload(
     if not (remote.has_revision or target.create_pr or target.revision == MAIN):
         patiently(partial(_make_branch, api, target, commit))
     files = sorted(found.send, key=lambda file: not file.is_shard)
-    additions = [_addition(file) for file in files]
+    additions = [Addition.of(file) for file in files]
     removals = [CommitOperationDelete(file.path, is_folder=False) for file in found.older]
-    with _quiet():
-        for batch in batches(files):
-            _send(api, target, [additions[index] for index in batch])
-            _require_unchanged([files[index] for index in batch])
-            progress(sum(files[index].size for index in batch))
-        operations: list[Operation] = [*additions, *(removals if prune else [])]
-        num_shards = sum(file.is_shard for file in files)
-        if num_shards and len(operations) > COMMIT_FILES and README in remote.contents:
-            card = remote.contents[README].decode("utf-8", "replace")
-            now = LocalFile.of(README, of_now(card, remote.files).encode("utf-8"))
-            operations, num_shards = [_addition(now), *operations], num_shards + 1
-        return _commit_all(api, target, commit, operations, num_shards)
+    sent_bytes = send_all(
+        files, additions, partial(_send, api, target), _require_unchanged, progress
+    )
+    operations: list[Operation] = [*additions, *(removals if prune else [])]
+    num_shards = sum(file.is_shard for file in files)
+    if num_shards and len(operations) > COMMIT_FILES and README in remote.contents:
+        card = remote.contents[README].decode("utf-8", "replace")
+        now = LocalFile.of(README, of_now(card, remote.files).encode("utf-8"))
+        operations, num_shards = [Addition.of(now), *operations], num_shards + 1
+    sent_bytes += sum(each.upload_info.size for each in additions if not each._is_uploaded)
+    commit, revision = _commit_all(api, target, commit, operations, num_shards)
+    return Uploaded(commit, revision, sent_bytes)
 
 
 def _new_repository(api: HfApi, target: Target) -> str:
@@ -91,37 +96,15 @@ def _make_branch(api: HfApi, target: Target, commit: str) -> None:
     )
 
 
-def batches(files: Sequence[LocalFile]) -> Iterator[list[int]]:
-    """Yield the places of files that are sent together."""
-    batch: list[int] = []
-    for index, file in enumerate(files):
-        bytes_ = sum(files[place].size for place in batch) + file.size
-        if batch and (len(batch) == BATCH_FILES or bytes_ > BATCH_BYTES):
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
-
-
-def _addition(file: LocalFile) -> CommitOperationAdd:
-    source = str(file.source) if isinstance(file.source, Path) else file.source
-    addition = CommitOperationAdd(file.path, source)
-    addition.upload_info.sha256 = bytes.fromhex(file.sha256)  # or it would be computed again
-    return addition
-
-
-def _send(api: HfApi, target: Target, operations: list[CommitOperationAdd]) -> None:
+def _send(api: HfApi, target: Target, additions: list[Addition]) -> None:
     """Send the contents of large files; small ones come in the commit."""
-    patiently(
-        lambda: api.preupload_lfs_files(
-            target.repo,
-            operations,
-            repo_type="dataset",
-            revision=target.revision,
-            create_pr=target.create_pr,
-            free_memory=False,
-        )
+    api.preupload_lfs_files(
+        target.repo,
+        additions,
+        repo_type="dataset",
+        revision=target.revision,
+        create_pr=target.create_pr,
+        free_memory=False,
     )
 
 
@@ -215,16 +198,3 @@ def _is_done(operation: Operation, there: RemoteFile | None) -> bool:
         return there is None and isinstance(operation, CommitOperationDelete)
     info = operation.upload_info
     return there.size == info.size and there.sha256 in (None, info.sha256.hex())
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Hide the client's own progress bars, so that there is one."""
-    if are_progress_bars_disabled() or constants.HF_HUB_DISABLE_PROGRESS_BARS is not None:
-        yield
-        return
-    disable_progress_bars()
-    try:
-        yield
-    finally:
-        enable_progress_bars()

@@ -2,9 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
+from itertools import chain
 from typing import Final
 
 import datasets
@@ -18,12 +20,15 @@ from datasets.utils import (
     is_progress_bar_enabled,
 )
 
-from sousa.cards.failures import NETWORK_ERROR, patiently
+from sousa.cards.failures import NETWORK_ERROR, ahead
 from sousa.cards.listing import SHARD_PATH, LocalFile
 from sousa.cards.remote import RemoteFile
 
 ROWS: Final = 8
 """First rows of each split that are read back."""
+
+THREADS: Final = 2
+"""Configs that are read back beside each other."""
 
 
 def missing_or_changed(
@@ -47,7 +52,8 @@ def unlike_rows(
 ) -> Iterator[str]:
     """Yield one line for each split whose first rows do not come back as they are here.
 
-    They are read as everybody will: by `load_dataset(streaming=True)`, from the Hub.
+    They are read as everybody will: by `load_dataset(streaming=True)`, from the Hub; the configs
+    beside each other.
 
     Raises:
         Exception: What `datasets` raises when it cannot read the repository.
@@ -56,15 +62,32 @@ def unlike_rows(
     for file in local:
         if match := SHARD_PATH.fullmatch(file.path):
             first[match["config"]].setdefault(match["split"], file)
-    with _lightly():
-        for config, shards in first.items():
-            try:
-                splits = patiently(partial(_open, repo, config, commit, token))
-                yield from (f"{config}{line}" for line in _unlike_splits(shards, splits))
-            except (NETWORK_ERROR, ConnectionError, TimeoutError):
-                raise
-            except (OSError, ValueError, pa.ArrowException, DatasetsError) as error:
-                yield f"config {config} cannot be read back: {' '.join(str(error).split())}"
+    pool = ThreadPoolExecutor(THREADS)
+    try:
+        with _lightly():
+            place = (repo, commit, token)
+            found = [
+                ahead(pool, partial(_unlike_config, config, shards, place))
+                for config, shards in first.items()
+            ]
+            yield from chain.from_iterable(lines() for lines in found)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _unlike_config(
+    config: str, shards: Mapping[str, LocalFile], place: tuple[str, str, str | None]
+) -> list[str]:
+    repo, commit, token = place
+    try:
+        splits: IterableDatasetDict = load_dataset(
+            repo, config, streaming=True, revision=commit, token=token
+        )
+        return [f"{config}{line}" for line in _unlike_splits(shards, splits)]
+    except (NETWORK_ERROR, ConnectionError, TimeoutError):
+        raise
+    except (OSError, ValueError, pa.ArrowException, DatasetsError) as error:
+        return [f"config {config} cannot be read back: {' '.join(str(error).split())}"]
 
 
 def _unlike_splits(shards: Mapping[str, LocalFile], splits: IterableDatasetDict) -> Iterator[str]:
@@ -72,19 +95,8 @@ def _unlike_splits(shards: Mapping[str, LocalFile], splits: IterableDatasetDict)
         there, here = ", ".join(sorted(splits)), ", ".join(sorted(shards))
         yield f" has the splits {there} there, {here} here"
     for split in shards.keys() & splits.keys():
-        if difference := patiently(partial(_unlike, shards[split], splits[split])):
+        if difference := _unlike(shards[split], splits[split]):
             yield f"/{split} {difference}"
-
-
-def _open(repo: str, config: str, commit: str, token: str | None) -> IterableDatasetDict:
-    opened: IterableDatasetDict = load_dataset(
-        repo,
-        config,
-        streaming=True,
-        revision=commit,
-        token=token,
-    )
-    return opened
 
 
 def _unlike(file: LocalFile, there: IterableDataset) -> str:

@@ -27,7 +27,16 @@ from hub_pulls import Pulls
 from hub_reads import Reads
 from hub_server import Site
 from hub_state import State
-from hub_store import LARGE_BYTES, LARGE_SUFFIXES, Account, Commit, Repository, StoredFile, lfs_file
+from hub_store import (
+    LARGE_BYTES,
+    LARGE_SUFFIXES,
+    Account,
+    Commit,
+    Repository,
+    Scope,
+    StoredFile,
+    lfs_file,
+)
 from hub_uploads import Uploads
 from hub_wire import Logged
 from hub_writes import Writes
@@ -36,7 +45,16 @@ OWNER: Final = Account("ada", "hf_ownerOwnerOwnerOwnerOwnerOwnerOwn", organizati
 READER: Final = Account("ada", "hf_readReadReadReadReadReadReadRead", "read", ("org",))
 STRANGER: Final = Account("eve", "hf_strangerStrangerStrangerStranger")
 EXPIRED: Final = Account("ada", "hf_oldOldOldOldOldOldOldOldOldOldOl", "write", ("org",), True)
-ACCOUNTS: Final = (OWNER, READER, STRANGER, EXPIRED)
+SCOPED: Final = Account(
+    *("ada", "hf_scopedScopedScopedScopedScopedSco", "fineGrained", ("org",)),
+    scopes=(
+        Scope("user", "ada"),
+        Scope("org", "org", ("repo.content.read",)),
+        Scope("dataset", "org/hats"),
+    ),
+)
+"""May read the repositories of `org`, and write to its own and to one of `org`."""
+ACCOUNTS: Final = (OWNER, READER, STRANGER, EXPIRED, SCOPED)
 
 
 class Hub:

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from hub_state import DATASET, NO_TOKEN, State
-from hub_store import Commit, StoredFile, below, folders, git_oid
+from hub_store import Account, Commit, StoredFile, below, folders, git_oid
 from hub_wire import Call, Reply, Route, error_reply, json_reply
 
 RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)")
@@ -43,7 +43,13 @@ class Reads:
         if account is None:
             return error_reply(401, NO_TOKEN)
         orgs = [{"type": "org", "name": name, "fullname": name} for name in account.organizations]
-        token = {"displayName": "test", "role": account.role}
+        token: dict[str, Any] = {"displayName": "test", "role": account.role}
+        if account.role == "fineGrained":
+            token["fineGrained"] = {
+                "canReadGatedRepos": False,
+                "global": [],
+                "scoped": _scoped(account),
+            }
         auth = {"type": "access_token", "accessToken": token}
         named = {"name": account.name, "fullname": account.name}
         return json_reply({"type": "user", **named, "orgs": orgs, "auth": auth})
@@ -195,6 +201,20 @@ def span(header: str, size: int) -> slice:
     if not first:
         return slice(max(0, size - int(last)), size)
     return slice(int(first), min(size, int(last) + 1) if last else size)
+
+
+def _scoped(account: Account) -> list[dict[str, Any]]:
+    return [
+        {
+            "entity": {
+                "_id": git_oid(each.name.encode())[:24],
+                "type": each.kind,
+                "name": each.name,
+            },
+            "permissions": list(each.permissions),
+        }
+        for each in account.scopes
+    ]
 
 
 def _ref(name: str, ref: str, commit: str) -> dict[str, str]:

@@ -82,7 +82,7 @@ class State:
             raise Refused(401, NO_TOKEN)
         own_pulls = {p.ref for p in repository.pulls.values() if p.author == account.name}
         allowed = "create_pr" in call.query or revision in own_pulls
-        if account.may_write_to(repository.namespace) or (allowed and account.role == "write"):
+        if account.may_write_to(name) or (allowed and account.role == "write"):
             return repository
         raise Refused(403, NEEDS_PULL)
 

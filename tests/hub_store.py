@@ -32,17 +32,35 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """What a fine-grained token may do somewhere: `user`, `org`, or one `dataset` by its name."""
+
+    kind: Literal["user", "org", "dataset", "model"]
+    name: str
+    permissions: tuple[str, ...] = ("repo.content.read", "repo.write")
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """A token and whose it is. A name may have several, with different roles."""
 
     name: str
     token: str
-    role: Literal["read", "write"] = "write"
+    role: Literal["read", "write", "fineGrained"] = "write"
     organizations: tuple[str, ...] = ()
     expired: bool = False
+    scopes: tuple[Scope, ...] = ()
 
-    def may_write_to(self, namespace: str) -> bool:
-        return self.role == "write" and self.belongs_to(namespace)
+    def may_write_to(self, repository: str) -> bool:
+        """Return whether it may write to a repository, `org/name`, or make one, `org/`."""
+        namespace = repository.partition("/")[0]
+        granted = self.role == "write" or any(
+            "repo.write" in scope.permissions
+            and (scope.kind, scope.name)
+            in (("user", namespace), ("org", namespace), ("dataset", repository))
+            for scope in self.scopes
+        )
+        return granted and self.belongs_to(namespace)
 
     def belongs_to(self, namespace: str) -> bool:
         return namespace in (self.name, *self.organizations)

@@ -47,7 +47,7 @@ class Writes:
         account = self.state.account(call)
         if account is None:
             raise Refused(401, NO_TOKEN)
-        if not account.may_write_to(namespace):
+        if not account.may_write_to(f"{namespace}/"):
             message = (
                 f'You don\'t have the rights to {act} a dataset under the namespace "{namespace}"'
             )

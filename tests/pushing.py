@@ -17,10 +17,10 @@ from hub_client import connected_hub
 from hub_store import Account, StoredFile
 
 from sousa.builders import cli
-from sousa.cards import card, failures, upload
+from sousa.cards import batches, card, failures
 from sousa.cards.contents import prepare
 from sousa.cards.push import carry_out, compare
-from sousa.cards.remote import Target
+from sousa.cards.target import Target
 
 REPO = "org/drums"
 
@@ -60,24 +60,27 @@ def sent(hub: Hub) -> list[str]:
     return sorted(p for p, file in last.files.items() if parent.files.get(p) != file)
 
 
-def killed(folder: Path, hub: Hub, home: Path, *, batches: int, xet: bool) -> None:
+def killed(folder: Path, hub: Hub, home: Path, *, after: int, xet: bool) -> None:
     """Push in another process, one file at a time, which dies when so many have arrived."""
     environment = os.environ | hub.environment(home) | {"HF_HUB_DISABLE_XET": str(int(not xet))}
-    words = [sys.executable, __file__, str(folder), str(batches)]
+    words = [sys.executable, __file__, str(folder), str(after)]
     done = subprocess.run(words, env=environment, capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
 
 
-def push_and_die(folder: Path, batches: int) -> None:
-    upload.BATCH_FILES = 1  # type: ignore[misc]
-    left = iter(range(batches))
+def push_and_die(folder: Path, count: int) -> None:
+    batches.BATCH_FILES = batches.AT_ONCE = 1  # type: ignore[misc]
+    plan = compare(prepare(folder, REPO), Target(repo=REPO))
+    shards = [file.size for file in plan.difference.send if file.is_shard]
+    left = sum(shards[:count])
 
-    def progress(_: int) -> None:
-        next(left)
-        if left.__length_hint__() == 0:
+    def progress(done: int) -> None:
+        nonlocal left
+        left -= done
+        if left <= 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    carry_out(compare(prepare(folder, REPO), Target(repo=REPO)), progress)
+    carry_out(plan, progress)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """The stand-in Hub is one to the released clients: what they write there, they read back."""
 
 import math
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hub import EXPIRED, OWNER, READER, STRANGER, Hub
-from hub_client import PLAIN_UPLOADS_WARN, connected_hub, without_xet
+from hub_client import PLAIN_UPLOADS_WARN
 from hub_store import Account
 from huggingface_hub import (
     CommitOperationAdd,
@@ -25,27 +24,13 @@ from huggingface_hub.errors import (
 
 NAME = "org/strokes"
 CARD = b"---\nlicense: cc-by-4.0\n---\n# Strokes\n"
+pytest_plugins = ["hub_fixtures"]
 pytestmark = PLAIN_UPLOADS_WARN
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    with connected_hub(monkeypatch, tmp_path) as hub:
-        yield hub
 
 
 @pytest.fixture
 def repo(hub: Hub) -> str:
     return hub.create(NAME).id
-
-
-@pytest.fixture(params=["xet", "lfs"])
-def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Which way large files go to the Hub."""
-    request.getfixturevalue("hub")  # which says how to begin
-    if request.param == "lfs":
-        without_xet(monkeypatch)
-    return str(request.param)
 
 
 def add(path: str, content: bytes) -> CommitOperationAdd:

@@ -4,7 +4,6 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
@@ -15,7 +14,6 @@ from hub import OWNER, STRANGER, Hub
 from hub_client import (
     PLAIN_UPLOADS_WARN,
     connect,
-    connected_hub,
     disconnect,
     go_offline,
     without_xet,
@@ -36,27 +34,13 @@ from hypothesis import strategies as st
 
 NAME = "org/strokes"
 CARD = b"---\nlicense: cc-by-4.0\n---\n# Strokes\n"
+pytest_plugins = ["hub_fixtures"]
 pytestmark = PLAIN_UPLOADS_WARN
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    with connected_hub(monkeypatch, tmp_path) as hub:
-        yield hub
 
 
 @pytest.fixture
 def repo(hub: Hub) -> str:
     return hub.create(NAME).id
-
-
-@pytest.fixture(params=["xet", "lfs"])
-def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Which way large files go to the Hub."""
-    request.getfixturevalue("hub")  # which says how to begin
-    if request.param == "lfs":
-        without_xet(monkeypatch)
-    return str(request.param)
 
 
 @pytest.fixture

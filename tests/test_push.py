@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -13,10 +12,10 @@ import pytest
 import yaml
 from datasets import load_dataset
 from hub import Hub
-from hub_client import PLAIN_UPLOADS_WARN, without_xet
+from hub_client import PLAIN_UPLOADS_WARN
 from hub_faults import QUOTA, Fault
 from huggingface_hub import snapshot_download
-from pushing import REPO, killed, push, pushed_to, sent, small, stored
+from pushing import REPO, killed, push, sent, small, stored
 
 from sousa.builders import cli
 from sousa.cards import upload
@@ -24,35 +23,10 @@ from sousa.cards.contents import prepare
 from sousa.cards.failures import HubError
 from sousa.cards.listing import files_in, measured
 from sousa.cards.push import carry_out, compare
-from sousa.cards.remote import Target
+from sousa.cards.target import Target
 
+pytest_plugins = ["hub_fixtures"]
 pytestmark = PLAIN_UPLOADS_WARN
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    with pushed_to(monkeypatch, tmp_path) as hub:
-        yield hub
-
-
-@pytest.fixture
-def folder(built: Path, tmp_path: Path) -> Path:
-    return small(built, tmp_path / "drums", "labels_only")
-
-
-@pytest.fixture
-def both(built: Path, tmp_path: Path) -> Path:
-    """Two configs."""
-    return small(built, tmp_path / "drums", "midi_only", "labels_only")
-
-
-@pytest.fixture(params=["xet", "lfs"])
-def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Which way large files go to the Hub."""
-    request.getfixturevalue("hub")  # which says how to begin
-    if request.param == "lfs":
-        without_xet(monkeypatch)
-    return str(request.param)
 
 
 def change_labels(folder: Path, score: float = 1.25) -> None:
@@ -284,7 +258,7 @@ def test_a_dataset_that_fails_its_checks_is_refused_unless_forced(
     assert push(folder) == 1
     *_, line = capsys.readouterr().err.splitlines()
     assert f"is not fit to be published: {path}: is not as manifest.json records it" in line
-    assert hub.requests() == []
+    assert hub.requests("POST") == []
     assert push(folder, "--force") == 0
     assert path in stored(hub)
 
@@ -379,7 +353,7 @@ def test_what_arrived_before_a_kill_is_not_sent_again(
     """Shards go first, in the order of the listing; each of the three is a batch here."""
     folder = small(built, tmp_path / "drums", "midi_only")
     shards = sorted((folder / "midi_only").iterdir())
-    killed(folder, hub, tmp_path / "home", batches=batches, xet=mode == "xet")
+    killed(folder, hub, tmp_path / "home", after=batches, xet=mode == "xet")
     assert stored(hub) == {}
     arrived = hub.bytes_received()
     finished = [shard.stat().st_size for shard in shards[:batches]]

@@ -1,40 +1,25 @@
 """What people wrote on the Hub survives a push, or somebody is asked to choose."""
 
+import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import damage
 import pytest
+from datasets import load_dataset
 from hub import Hub
 from hub_client import PLAIN_UPLOADS_WARN
 from hypothesis import given
 from hypothesis import strategies as st
-from pushing import REPO, push, pushed_to, small, stored
+from pushing import REPO, push, small, stored
 
 from sousa.cards.edits import Written, merged
 from sousa.cards.front_matter import load, split_card
 from sousa.cards.prose import prose
 
+pytest_plugins = ["hub_fixtures"]
 pytestmark = PLAIN_UPLOADS_WARN
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    with pushed_to(monkeypatch, tmp_path) as hub:
-        yield hub
-
-
-@pytest.fixture
-def folder(built: Path, tmp_path: Path) -> Path:
-    return small(built, tmp_path / "drums", "labels_only")
-
-
-@pytest.fixture
-def both(built: Path, tmp_path: Path) -> Path:
-    """Two configs."""
-    return small(built, tmp_path / "drums", "midi_only", "labels_only")
 
 
 def edited(page: str, place: str, text: str, **keys: str) -> bytes:
@@ -160,17 +145,66 @@ def test_a_prune_leaves_what_no_push_makes(hub: Hub, folder: Path):
     assert before.keys() - stored(hub).keys() == {old, "card/sample-9.wav", "tokenizers/x.json"}
 
 
-def test_some_configs_beside_others_are_refused(
+def test_configs_that_are_pushed_one_after_the_other_are_those_of_one_push(hub: Hub, both: Path):
+    for config in ("labels_only", "midi_only"):
+        assert push(both, "--configs", config) == 0
+    assert push(both, repo="org/zils") == 0
+    piecewise, whole = stored(hub), stored(hub, repo="org/zils")
+    assert piecewise.keys() == whole.keys()
+    for path, file in whole.items():
+        if file.sha256 is None:
+            wanted = hub.content("org/zils", path).decode().replace("zils", "drums")
+            found = hub.content(REPO, path).decode()
+            assert found == wanted or json.loads(found)["shards"] == json.loads(wanted)["shards"]
+        else:
+            assert piecewise[path] == file
+
+
+@pytest.fixture
+def apart(built: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """Two folders of one dataset, each with a config of its own."""
+    midi, labels = (small(built, tmp_path / name, name) for name in ("midi_only", "labels_only"))
+    return midi, labels
+
+
+def test_a_config_joins_another_that_only_the_hub_has(hub: Hub, apart: tuple[Path, Path]):
+    midi, labels = apart
+    assert push(midi) == 0
+    edit_there(hub, "uses", "To swing.")
+    assert push(labels) == 0
+    names = [each["config_name"] for each in load(split_card(there(hub))[0])["configs"]]
+    assert names == ["midi_only", "labels_only"]
+    assert "To swing." in there(hub)
+    for config in names:
+        assert load_dataset(REPO, config, split="test").num_rows == 16
+    assert (
+        load_dataset(REPO, split="test").features
+        == load_dataset(REPO, "midi_only", split="test").features
+    )
+    manifest = json.loads(hub.content(REPO, "manifest.json"))
+    assert sorted(manifest["plan"]["configs"]) == sorted(names)
+    assert {shard["path"].split("/")[0] for shard in manifest["shards"]} == set(names)
+    commits = len(hub.commits(REPO, "main"))
+    for folder in (midi, labels):
+        assert push(folder) == 0
+    assert stored(hub).keys() > {"midi_only/test-00000-of-00001.parquet"}
+    assert len(hub.commits(REPO, "main")) <= commits + 2
+
+
+def test_some_configs_beside_those_of_another_dataset_are_refused(
     hub: Hub, both: Path, capsys: pytest.CaptureFixture[str]
 ):
     assert push(both) == 0
     before = stored(hub)
-    assert push(both, "--configs", "labels_only") == 1
-    assert "has other configs, too (midi_only), which the card" in capsys.readouterr().err
+    manifest = json.loads((both / "manifest.json").read_text())
+    manifest["plan"]["seed"] = 7
+    damage.replace(both / "manifest.json", json.dumps(manifest, indent=1).encode())
+    assert push(both, "--configs", "labels_only", "--force") == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "(midi_only), of another dataset: seed is 42 there, 7 here; push these with" in line
     assert stored(hub) == before
-    assert push(both, "--configs", "labels_only", "--prune") == 0
+    assert push(both, "--configs", "labels_only", "--prune", "--force") == 0
     assert not any(path.startswith("midi_only/") for path in stored(hub))
-    assert push(both, "--configs", "labels_only") == 0
 
 
 KEYS = st.sampled_from("abc")

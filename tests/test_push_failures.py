@@ -4,34 +4,23 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hub import EXPIRED, OWNER, READER, STRANGER, Hub
+from hub import EXPIRED, OWNER, READER, SCOPED, STRANGER, Hub
 from hub_client import PLAIN_UPLOADS_WARN, go_offline, without_xet
 from hub_faults import EXPIRED as EXPIRED_STATUS
 from hub_faults import QUOTA, SERVER_ERROR, UNAVAILABLE, Cut, Fault, Status, rate_limit
 from hub_store import Account
 from huggingface_hub.errors import HfHubHTTPError
-from pushing import REPO, push, pushed_to, small, stored
+from pushing import REPO, push, pushed_to, stored
 
 from sousa.builders import cli
 from sousa.cards import failures
 from sousa.cards.failures import NETWORK_ERROR
 
+pytest_plugins = ["hub_fixtures"]
 pytestmark = PLAIN_UPLOADS_WARN
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    with pushed_to(monkeypatch, tmp_path) as hub:
-        yield hub
-
-
-@pytest.fixture
-def folder(built: Path, tmp_path: Path) -> Path:
-    return small(built, tmp_path / "drums", "labels_only")
 
 
 def refusal(capsys: pytest.CaptureFixture[str]) -> str:
@@ -39,7 +28,7 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> str:
     shown = capsys.readouterr()
     lines = [line for line in shown.err.splitlines() if line.startswith("sousa push: ")]
     assert shown.err.splitlines()[-1:] == lines
-    for account in (OWNER, READER, STRANGER, EXPIRED):
+    for account in (OWNER, READER, STRANGER, EXPIRED, SCOPED):
         assert account.token not in shown.err + shown.out
     return lines[0]
 
@@ -99,7 +88,7 @@ def test_a_folder_or_config_that_is_not_there_is_named(
     (folder / "README.md").unlink()
     assert push(folder, "--configs", "audio") == 1
     assert "(labels_only); got audio" in refusal(capsys)
-    assert hub.requests() == []
+    assert {request.path for request in hub.requests()} == {"/api/whoami-v2"}
 
 
 def test_a_token_comes_from_a_file(
@@ -130,6 +119,7 @@ def test_a_token_comes_from_a_file(
         (EXPIRED, "the Hub refused the token: it is wrong, expired or revoked"),
         (READER, "the token can only read; make one that can write"),
         (STRANGER, "the token may not write to org/drums: ask its owner"),
+        (SCOPED, "the fine-grained token has no permission to write to org/drums; give it"),
     ],
 )
 def test_a_token_that_will_not_do_is_refused(
@@ -147,12 +137,27 @@ def test_a_token_that_will_not_do_is_refused(
             assert message in line
             assert "create_pr=" not in line
         assert hub.waits == []
-        assert hub.requests("POST") == []
+        assert {request.path for request in hub.requests()} == {"/api/whoami-v2"}
         if account is STRANGER:
             hub.create(REPO)
             assert push(folder) == 1
             assert message in refusal(capsys)
             assert stored(hub) == {}
+
+
+def test_a_token_that_may_write_to_one_repository_or_to_those_of_one_owner_will_do(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    with pushed_to(monkeypatch, tmp_path, SCOPED) as hub:
+        assert push(folder, repo="ada/drums") == 0
+        assert push(folder, repo="org/hats") == 1  # which is not there, and which it may not make
+        assert "the token may not write to org/hats" in refusal(capsys)
+        hub.create("org/hats")
+        assert push(folder, repo="org/hats") == 0
+        assert stored(hub, repo="org/hats").keys() == stored(hub, repo="ada/drums").keys()
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,14 @@ from datasets import load_dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sousa.cards import upload
+from sousa.cards import batches
+from sousa.cards.audio_cells import resampled
 from sousa.cards.difference import difference, lines, strangers, without_older
 from sousa.cards.failures import HubError
 from sousa.cards.listing import LocalFile, configs_in, differences, files_in, measured, narrowed
-from sousa.cards.prepared import resampled
-from sousa.cards.remote import RemoteFile, Target, check_rights
+from sousa.cards.remote import RemoteFile
+from sousa.cards.rights import check_rights
+from sousa.cards.target import Target
 from sousa.cards.transfer import Transfer
 from sousa.cards.verify import missing_or_changed
 
@@ -65,11 +67,11 @@ def test_git_names_contents_as_it_does(tmp_path: Path):
 @given(st.lists(st.integers(0, 300_000_000), max_size=40))
 def test_batches_are_small_and_hold_every_file_once_in_order(sizes: list[int]):
     files = [LocalFile(str(index), b"", size, "") for index, size in enumerate(sizes)]
-    found = list(upload.batches(files))
+    found = list(batches.batches(files))
     assert [index for batch in found for index in batch] == list(range(len(files)))
     for batch in found:
-        assert 1 <= len(batch) <= upload.BATCH_FILES
-        assert len(batch) == 1 or sum(sizes[index] for index in batch) <= upload.BATCH_BYTES
+        assert 1 <= len(batch) <= batches.BATCH_FILES
+        assert len(batch) == 1 or sum(sizes[index] for index in batch) <= batches.BATCH_BYTES
 
 
 def test_what_will_be_done_fits_a_screen():
@@ -181,6 +183,31 @@ def test_a_token_is_not_shown_with_its_target():
         Target(repo="org/drums", token="s\u00e9cret")
 
 
+ORG = {"name": "org"}
+
+
+def scoped(kind: str, name: str | None, *permissions: str) -> dict[str, object]:
+    """What `whoami` tells of a fine-grained token with permissions for one thing."""
+    entity = {"type": kind, "_id": "6" * 24} | ({"name": name} if name else {})
+    scopes = {"global": [], "scoped": [{"entity": entity, "permissions": list(permissions)}]}
+    token = {"role": "fineGrained", "fineGrained": scopes}
+    return {"name": "eve", "orgs": [ORG], "auth": {"accessToken": token}}
+
+
+def test_a_fine_grained_token_may_be_good_for_pull_requests_alone():
+    tokens = [
+        scoped("org", "org", "discussion.write"),
+        {"auth": {"accessToken": {"fineGrained": {"global": ["discussion.write"]}}}},
+    ]
+    for token in tokens:
+        check_rights(token, Target(repo="org/drums", create_pr=True))
+        check_rights(token, Target(repo="org/drums", revision="refs/pr/1"))
+        with pytest.raises(HubError, match="no permission to write to org/drums; give it write"):
+            check_rights(token, Target(repo="org/drums"))
+    with pytest.raises(HubError, match="no permission to write"):
+        check_rights(scoped("org", "x", "repo.write"), Target(repo="org/drums", create_pr=True))
+
+
 @pytest.mark.parametrize(
     ("account", "may"),
     [
@@ -192,10 +219,27 @@ def test_a_token_is_not_shown_with_its_target():
         ({"name": "eve", "orgs": [{"name": "org", "roleInOrg": "read"}]}, False),
         ({"orgs": [], "auth": {"accessToken": {"role": "fineGrained"}}}, True),
         ({"name": "org", "auth": {"accessToken": {"role": "read"}}}, False),
+        (scoped("org", "org", "repo.write"), True),
+        (scoped("user", "org", "repo.content.read", "repo.write"), True),
+        (scoped("dataset", "org/drums", "repo.write"), True),
+        (scoped("dataset", None, "repo.write"), True),
+        (scoped("resource-group", "ours", "repo.write"), True),
+        (scoped("resource-group", None, "repo.write"), True),
+        (scoped("org", "org", "repo.content.read", "discussion.write"), False),
+        (scoped("org", "others", "repo.write"), False),
+        (scoped("dataset", "org/hats", "repo.write"), False),
+        (scoped("model", "org/drums", "repo.write"), False),
+        (scoped("model", None, "repo.write"), False),
+        (scoped("org", "org", "repo.write") | {"orgs": [ORG | {"roleInOrg": "read"}]}, False),
+        ({"auth": {"accessToken": {"role": "fineGrained", "fineGrained": {}}}}, False),
     ],
 )
 def test_a_token_tells_whether_it_may_write(account: dict[str, object], may: bool):
-    with nullcontext() if may else pytest.raises(HubError, match=r"the token (may not|can only)"):
+    with (
+        nullcontext()
+        if may
+        else pytest.raises(HubError, match=r"the (fine-grained )?token (may not|can only|has no)")
+    ):
         check_rights(account, Target(repo="org/drums"))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,20 +27,17 @@ from datasets import (
 )
 from hub import Hub
 from huggingface_hub import HfApi
-from pushing import REPO, push, pushed_to, small, stored
+from pushing import REPO, push, small, stored
 
 from sousa.builders.schema import RUDIMENTS
-from sousa.cards import prepared
+from sousa.cards import inferred, prepared
+from sousa.cards.audio_cells import audio_cell
 from sousa.cards.failures import HubError
 from sousa.cards.splits import push_splits
 
+pytest_plugins = ["hub_fixtures"]
+
 HAND = ClassLabel(names=["left", "right"])
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    with pushed_to(monkeypatch, tmp_path) as hub:
-        yield hub
 
 
 @pytest.fixture
@@ -120,17 +118,16 @@ def nullable() -> IterableDataset:
         ),
         (
             lambda rows: rows.map(lambda row: {"twice": row["beat"] and 2 * row["beat"]}),
+            Features({**FEATURES, "twice": Value("float64")}),
+        ),
+        (
+            lambda rows: rows.map(lambda row: {"beat": [row["hand"]], "hand": -1.5}).take(70),
             Features(
-                {
-                    "beat": Value("float64"),
-                    "hits": List(Value("int64")),
-                    "hand": Value("int64"),
-                    "twice": Value("float64"),
-                }
+                {"beat": List(Value("int64")), "hits": FEATURES["hits"], "hand": Value("float64")}
             ),
         ),
     ],
-    ids=["filter", "map", "map-without-features"],
+    ids=["filter", "map", "map-without-features", "map-to-other-kinds"],
 )
 def test_streams_that_were_filtered_or_mapped_arrive(
     change: Callable[[IterableDataset], IterableDataset], features: Features
@@ -212,6 +209,114 @@ def tone(rate_hz: int, container: str) -> bytes:
     return file.getvalue()
 
 
+HEARD = Features({"audio": Audio(16_000), "hand": HAND})
+UNREAD = Features({"audio": Audio(16_000, decode=False), "hand": HAND})
+
+
+def audio_stream() -> IterableDataset:
+    cells = [{"bytes": tone(16_000, "FLAC"), "path": None}] * 3
+    table = pa.table({"audio": cells, "hand": [0, 1, 0]}, schema=HEARD.arrow_schema)
+    return Dataset(table).to_iterable_dataset()
+
+
+def samples() -> np.ndarray[Any, np.dtype[np.float32]]:
+    wave, _ = soundfile.read(io.BytesIO(tone(16_000, "FLAC")), dtype="float32")
+    return wave
+
+
+@pytest.mark.parametrize(
+    ("change", "features"),
+    [
+        (lambda row: {"hand": 1 - row["hand"]}, UNREAD),
+        (lambda _: {"audio": {"array": samples(), "sampling_rate": 16_000}}, UNREAD),
+        (lambda row: {"audio": row["audio"]["bytes"]}, UNREAD),
+        (
+            lambda _: {"wave": {"array": list(samples()), "sampling_rate": 16_000}},
+            Features({**UNREAD, "wave": Audio()}),
+        ),
+        (lambda row: {"copy": row["audio"]}, Features({**UNREAD, "copy": Audio()})),
+    ],
+    ids=["labels", "samples", "bytes", "new-samples", "new-bytes"],
+)
+def test_audio_of_a_mapped_stream_is_audio(
+    hub: Hub, change: Callable[[dict[str, Any]], dict[str, Any]], features: Features
+):
+    """A mapped stream has forgotten its features; here it has not decoded its audio."""
+    mapped = audio_stream().decode(False).map(change)
+    assert mapped.features is None
+    push_splits(mapped, REPO)
+    rows = pq.read_table(
+        io.BytesIO(hub.content(REPO, "default/train-00000-of-00001.parquet", "main"))
+    )
+    assert Features.from_arrow_schema(rows.schema) == features
+    expected = [change(row)["hand"] if "hand" in change(row) else row["hand"] for row in bare()]
+    assert rows["hand"].to_pylist() == expected
+    for name in features.keys() - {"hand"}:
+        for cell in rows[name].to_pylist():
+            wave, rate_hz = soundfile.read(io.BytesIO(cell["bytes"]), dtype="float32")
+            assert rate_hz == 16_000
+            assert np.array_equal(wave, samples())
+
+
+def bare() -> list[dict[str, Any]]:
+    return list(audio_stream().decode(False))
+
+
+@pytest.mark.skipif(not datasets.config.TORCHCODEC_AVAILABLE, reason="decoding needs torchcodec")
+@pytest.mark.parametrize("is_ours", [False, True], ids=["datasets", "torchcodec"])
+def test_decoders_of_a_mapped_stream_are_audio(hub: Hub, is_ours: bool):
+    decoders = pytest.importorskip("torchcodec.decoders", exc_type=(ImportError, RuntimeError))
+
+    def change(_: dict[str, Any]) -> dict[str, Any]:
+        return {"audio": decoders.AudioDecoder(tone(16_000, "FLAC"))} if is_ours else {"hand": 1}
+
+    push_splits(audio_stream().map(change), REPO)
+    rows = pq.read_table(
+        io.BytesIO(hub.content(REPO, "default/train-00000-of-00001.parquet", "main"))
+    )
+    assert Features.from_arrow_schema(rows.schema) == HEARD
+    for cell in rows["audio"].to_pylist():
+        wave, rate_hz = soundfile.read(io.BytesIO(cell["bytes"]), dtype="float32")
+        assert (cell["bytes"][:4], rate_hz) == (b"RIFF" if is_ours else b"fLaC", 16_000)
+        assert np.array_equal(wave, samples())
+
+
+def test_no_more_rows_with_audio_are_read_ahead_than_are_needed():
+    """32 batches of clips may be a gigabyte; of what is light they cost nothing."""
+    read: list[int] = []
+
+    def rows(is_heard: bool) -> Iterator[dict[str, Any]]:
+        for number in range(2000):
+            read.append(number)
+            tempo = None if number < 50 else number
+            yield {"x": tempo, "y": bare()[0]["audio"] if is_heard else None}
+
+    def ahead(is_heard: bool) -> int:
+        read.clear()
+        stream = IterableDataset.from_generator(rows, gen_kwargs={"is_heard": is_heard})
+        batches = iter(stream.iter(prepared.BATCH_ROWS))
+        assert inferred.rows_ahead(batches, prepared._table)
+        return len(read)
+
+    assert ahead(is_heard=True) <= 3 * prepared.BATCH_ROWS
+    assert ahead(is_heard=False) >= 1000
+
+
+@pytest.mark.parametrize("forget", [False, True])
+def test_a_stream_without_rows_is_one_line(hub: Hub, forget: bool):
+    stream = audio_stream()
+    none = (stream.decode(False).map(lambda row: row) if forget else stream).filter(lambda _: False)
+    with pytest.raises(ValueError, match=r"^split train has no rows; leave it out$"):
+        push_splits(none, REPO)
+    assert hub.requests("POST") == []
+
+
+@pytest.mark.parametrize("cell", [7, {"bytes": None, "path": None}, [1.0], {"x": 1}])
+def test_what_is_no_audio_is_refused(cell: object):
+    with pytest.raises(ValueError, match=r"^audio must (be|have) .*, (got|has) "):
+        audio_cell(cell)
+
+
 @pytest.mark.parametrize("container", ["FLAC", "WAV"])
 def test_audio_is_stored_at_the_rate_that_its_feature_declares(hub: Hub, container: str):
     features = Features({"audio": Audio(16_000), "hit": Value("int32")})
@@ -269,13 +374,20 @@ def test_fewer_shards_than_before_do_not_double_rows(hub: Hub, monkeypatch: pyte
     assert left == {"default/train-00000-of-00001.parquet"}
 
 
+def test_a_config_is_not_put_where_the_repository_has_a_file(hub: Hub):
+    push_splits(Dataset.from_dict({"x": [1]}), REPO)
+    hub.commit(REPO, {"takes": b"mine"})
+    with pytest.raises(HubError, match=r"^org/drums has a file takes; choose another name"):
+        push_splits(Dataset.from_dict({"x": [1]}), REPO, config="takes")
+
+
 @pytest.mark.usefixtures("hub")
 def test_the_same_splits_again_are_not_sent_again():
     data = Dataset.from_dict({"beat": [1, 2, 3]})
     first = push_splits(data, REPO)
     again = push_splits(data, REPO)
     assert again.commit == first.commit
-    assert again.new_bytes == 0
+    assert again.new_bytes == again.sent_bytes == 0
 
 
 @pytest.mark.parametrize(
@@ -292,6 +404,10 @@ def test_the_same_splits_again_are_not_sent_again():
         (Dataset.from_dict({"x": [1]}), "a" * 201, ValueError, "config must be a name"),
         (Dataset.from_dict({"x": [1]}), "../up", ValueError, "config must be a name"),
         (Dataset.from_dict({"x": [1]}), "card", ValueError, "config must be a name"),
+        (Dataset.from_dict({"x": [1]}), "LICENSE", ValueError, "config must be a name"),
+        (Dataset.from_dict({"x": [1]}), "License.txt", ValueError, "config must be a name"),
+        (Dataset.from_dict({"x": [1]}), "splits.json", ValueError, "config must be a name"),
+        (Dataset.from_dict({"x": [1]}), "readme.MD", ValueError, "config must be a name"),
         (
             DatasetDict({"a": Dataset.from_dict({"x": [1]}), "b": Dataset.from_dict({"x": ["1"]})}),
             "default",
@@ -317,6 +433,10 @@ def test_the_same_splits_again_are_not_sent_again():
         "rows",
         "path",
         "taken",
+        "license",
+        "license-file",
+        "splits",
+        "readme",
         "features",
         "null",
     ],
