@@ -37,7 +37,7 @@ $(VENV)/dependencies: pyproject.toml constraints.txt
 	touch $@
 
 # A strict editable install links single files, so a new module needs it anew.
-$(VENV)/installed: $(VENV)/dependencies $(wildcard builders/*.py loaders/*.py loaders/*.c cards/*.py)
+$(VENV)/installed: $(VENV)/dependencies $(wildcard builders/*.py loaders/*.py loaders/*.c cards/*.*)
 	$(PIP) install --constraint constraints.txt --group dev --editable ".[load,plot,soundfont]" \
 		--config-settings editable_mode=strict
 	touch $@

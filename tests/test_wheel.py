@@ -14,7 +14,7 @@ FOLDERS = ("builders", "loaders", "cards")
 
 
 def files_of(folder: str) -> list[Path]:
-    kinds = (".py", ".pyi", ".typed", ".md", ".json")
+    kinds = (".py", ".pyi", ".typed", ".md", ".json", ".html", ".css", ".js")
     return [path for path in sorted((ROOT / folder).iterdir()) if path.suffix in kinds]
 
 
