@@ -143,6 +143,19 @@ WAV = encoded(WAVE, 44_100, "WAV")
         (encoded(np.float32([0, np.nan]), 44_100, "WAV", "FLOAT"), "NaN or infinite"),
         (encoded(WAVE, 22_050), "stored at 22050 Hz, the column declares 44100 Hz"),
     ],
+    ids=[
+        "null",
+        "no bytes",
+        "no samples",
+        "no audio",
+        "damaged",
+        "FLAC cut",
+        "FLAC of many samples",
+        "WAV cut",
+        "WAV header cut",
+        "NaN",
+        "another rate",
+    ],
 )
 def test_what_is_no_clip_is_refused(clip: bytes | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
