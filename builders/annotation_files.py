@@ -64,7 +64,9 @@ def given(text: str) -> Given:
     """
     path = Path(text)
     if path.is_dir():
-        return _jams(sorted(path.rglob(f"*{JAMS}")), path, text)
+        named = (file for file in path.rglob("*.*") if file.suffix.lower() == JAMS)
+        found = (file for file in named if file.is_file())
+        return _jams(sorted(found), path, text)
     if not path.exists() and has_magic(text):
         if not text.endswith(JAMS):
             raise ValueError(f"a pattern must be for *{JAMS} files, got {text!r}")

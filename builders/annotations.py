@@ -13,6 +13,12 @@ Scalar = str | float
 VALUE: Final = "value"
 """Field of an event whose value has no other name."""
 
+CLOSE_SEC: Final = 0.5
+"""By so much times may lie outside of a recording, and its length differ from what is said of it.
+
+MP3 files are padded, and cuts are made by hand.
+"""
+
 
 @dataclass(slots=True)
 class Events:
@@ -59,12 +65,24 @@ class Entry:
         where: The entry itself, for messages.
         labels: Values of the whole recording by their name, in the order in which they stand.
         events: Events by the name of what happens.
+        length_sec: How long the recording is; None where nobody says.
     """
 
     path: str
     where: str
     labels: dict[str, list[Scalar]] = field(default_factory=dict)
     events: dict[str, Events] = field(default_factory=dict)
+    length_sec: float | None = None
+
+    def refusal(self, seconds: float) -> str:
+        """Return why it cannot mean a recording of so many seconds; empty if it can."""
+        if self.length_sec is not None and abs(self.length_sec - seconds) > CLOSE_SEC:
+            return f"another length: {seconds:.2f} s, annotated as {self.length_sec:.2f} s"
+        for name, events in self.events.items():
+            for onset_sec in events.onset_sec[:1] + events.onset_sec[-1:]:
+                if not -CLOSE_SEC <= onset_sec <= seconds + CLOSE_SEC:
+                    return f"times outside: {name} at {onset_sec:.2f} s, it is {seconds:.2f} s long"
+        return ""
 
 
 @dataclass(slots=True)
@@ -183,15 +201,15 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Raises:
         OSError: If the file cannot be read.
-        ValueError: If it holds no such thing.
+        ValueError: If it holds no such thing; the message does not name it.
     """
     try:
         content = json.loads(path.read_bytes(), object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         cause = "too deeply nested" if isinstance(error, RecursionError) else error
-        raise ValueError(f"{path} is no JSON: {cause}") from error
+        raise ValueError(f"is no JSON: {cause}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold a JSON object, holds {_shown(content)}")
+        raise ValueError(f"must hold a JSON object, holds {_shown(content)}")
     return content
 
 

@@ -37,6 +37,7 @@ VALUES: Final = (VALUE, "label")
 """Fields of events that say what they are, to which `KINDS` and allowed names apply."""
 
 OURS: Final = TAKEN | {column.name for column in CONTRACT_EVENTS} | {"tokens"}
+NUMBERS: Final = {*SCORE_BEST, "tempo_bpm"}
 CONTRACT_LABELS: Final = {c.name: c.type.names for c in METADATA if isinstance(c.type, Label)}
 
 
@@ -80,8 +81,8 @@ def decided(found: Annotations, wanted: Mapping[str, str]) -> list[Field]:
             continue
         field = make(name, found.entries, wanted.get(name, ""), found.classes.get(name, ()))
         taken = {each.column.name.lower() for each in made}
-        whole = all(name in entry.labels for entry in found.entries)
-        made.append(field._replace(column=_unique(_ours(field.column, whole=whole), taken)))
+        fits = _fits(name, found.entries)
+        made.append(field._replace(column=_unique(_ours(field.column, fits=fits), taken)))
     return made
 
 
@@ -156,19 +157,31 @@ def text_of(value: Scalar) -> str:
     return str(int(value)) if value.is_integer() else repr(value)
 
 
-def _ours(column: Column, *, whole: bool) -> Column:
+def _fits(name: str, entries: Sequence[Entry]) -> bool:
+    """Return whether a label can mean what ours of that name does, as far as values tell.
+
+    Each recording has one of our classes; scores may lack, but lie where ours do.
+    """
+    if name not in SCORE_BEST:
+        return all(name in entry.labels for entry in entries)
+    values = [value for entry in entries for value in entry.labels.get(name, ())]
+    return all(isinstance(value, float) and 0 <= value <= SCORE_BEST[name] for value in values)
+
+
+def _ours(column: Column, *, fits: bool) -> Column:
     """Return a column under another name if it has one of ours and means something else.
 
     Args:
         column: As annotated.
-        whole: Whether each recording has a value.
+        fits: Whether its values could be ours.
     """
     name, type_ = column.name, column.type
     if name in CONTRACT_LABELS:
-        if whole and isinstance(type_, Label) and set(type_.names) <= set(CONTRACT_LABELS[name]):
+        if fits and isinstance(type_, Label) and set(type_.names) <= set(CONTRACT_LABELS[name]):
             return replace(column, type=Label(CONTRACT_LABELS[name]))
         return replace(column, name=PREFIX + name)
-    if name in OURS or ((name in SCORE_BEST or name == "tempo_bpm") and not _is_number(type_)):
+    foreign = name in SCORE_BEST and not fits
+    if name in OURS or foreign or (name in NUMBERS and not _is_number(type_)):
         return replace(column, name=PREFIX + name)
     return column
 

@@ -1,9 +1,11 @@
 """Entries of annotations to the recordings they mean, and what has no counterpart."""
 
 import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from pathlib import PurePath, PurePosixPath
+from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
+from posixpath import splitext
 from typing import NamedTuple
 
 from sousa.builders.annotations import Annotations, Entry
@@ -42,6 +44,8 @@ class Matched(NamedTuple):
 def matched(found: Annotations, listing: Sequence[Listed], stems: bool) -> Matched:  # noqa: FBT001
     """Return which entry means which recording.
 
+    A path that no recording has means the one that only differs in how it is written (`_plain`).
+
     Args:
         found: The annotations.
         listing: The recordings.
@@ -49,13 +53,18 @@ def matched(found: Annotations, listing: Sequence[Listed], stems: bool) -> Match
             one recording in all is called so: JAMS files are named like their recordings.
     """
     by_path = {listed.path: listed for listed in listing}
-    by_stem = _by_stem(listing) if stems else {}
+    by_plain = _by(lambda path: {_plain(path)}, listing)
+    by_stem = _by(_stems, listing) if stems else {}
     refused = [Refused(where, reason) for where, reason in found.unusable]
     pairs: dict[str, tuple[Listed, Entry]] = {}
     for entry in found.entries:
         try:
             path = inner(entry.path)
-            listed = by_path.get(path) or _only(by_stem, path)
+            listed = by_path.get(path) or _only(
+                by_plain.get(plain := _plain(path))
+                or by_stem.get(plain)
+                or by_stem.get(PurePosixPath(plain).name, [])
+            )
         except ValueError as error:
             refused.append(Refused(entry.path, str(error), entry.where))
             continue
@@ -91,22 +100,39 @@ def inner(path: str) -> str:
     return pure.as_posix()
 
 
-def _by_stem(listing: Iterable[Listed]) -> dict[str, list[Listed]]:
-    stems: dict[str, list[Listed]] = defaultdict(list)
+def _plain(path: str) -> str:
+    r"""Return a path as one that any program may have written in its own way.
+
+    Systems differ in how they write accents, separators and endings; tables have stray blanks.
+
+    Examples:
+        >>> _plain(" jazz\\take 1.WAV")
+        'jazz/take 1.wav'
+    """
+    pure = PurePosixPath(unicodedata.normalize("NFC", path.strip()).replace("\\", "/"))
+    stem, ending = splitext(str(pure))
+    return stem + ending.lower()
+
+
+def _stems(path: str) -> set[str]:
+    stem = splitext(_plain(path))[0]
+    return {stem, PurePosixPath(stem).name}
+
+
+def _by(names_of: Callable[[str], set[str]], listing: Sequence[Listed]) -> dict[str, list[Listed]]:
+    found: dict[str, list[Listed]] = defaultdict(list)
     for listed in listing:
-        pure = PurePath(listed.path)
-        for stem in {pure.with_suffix("").as_posix(), pure.stem}:
-            stems[stem].append(listed)
-    return stems
+        for name in names_of(listed.path):
+            found[name].append(listed)
+    return found
 
 
-def _only(by_stem: dict[str, list[Listed]], path: str) -> Listed:
-    """Return the one recording that a path without ending means.
+def _only(found: Sequence[Listed]) -> Listed:
+    """Return the one recording that is meant.
 
     Raises:
         ValueError: If there is not just one.
     """
-    found = by_stem.get(path) or by_stem.get(PurePosixPath(path).name, [])
     if len(found) > 1:
         names = ", ".join(listed.name for listed in found[:3])
         raise ValueError(f"may mean any of {len(found)} recordings: {names}")

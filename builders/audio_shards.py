@@ -52,18 +52,20 @@ class EvenGroups:
         self._least_bytes, self._most_bytes = least_bytes, most_bytes
         self._waiting: list[pa.Table] = []
         self._pending: list[pa.Table] = []
+        self._waiting_bytes = self._pending_bytes = 0  # of many rows, so not counted for each anew
 
     def add(self, row: pa.Table) -> Iterator[pa.Table]:
         """Take one row; yield a row group if one need not wait any more."""
-        if self._pending and _bytes([*self._pending, row]) > self._most_bytes:
+        if self._pending and self._pending_bytes + row.nbytes > self._most_bytes:
             yield from self._move()
         self._pending.append(row)
-        if _bytes(self._pending) >= self._least_bytes:
+        self._pending_bytes += row.nbytes
+        if self._pending_bytes >= self._least_bytes:
             yield from self._move()
 
     def rest(self) -> Iterator[pa.Table]:
         """Yield what is left, when no more rows come."""
-        if _bytes(self._waiting + self._pending) <= self._most_bytes:
+        if self._waiting_bytes + self._pending_bytes <= self._most_bytes:
             self._pending = self._waiting + self._pending
             self._waiting = []
         yield from self._move()
@@ -73,10 +75,7 @@ class EvenGroups:
         if self._waiting:
             yield pa.concat_tables(self._waiting).combine_chunks()
         self._waiting, self._pending = self._pending, []
-
-
-def _bytes(tables: list[pa.Table]) -> int:
-    return sum(table.nbytes for table in tables)
+        self._waiting_bytes, self._pending_bytes = self._pending_bytes, 0
 
 
 def rows_name(shard: Shard) -> str:

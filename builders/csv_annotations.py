@@ -29,6 +29,9 @@ DURATIONS: Final = ("duration_sec", "duration")
 EVENT_VALUES: Final = (VALUE, "label")
 """Columns that say what an event is."""
 
+LENGTH: Final = "duration_sec"
+"""Column that says, in a table without times, how long each recording is."""
+
 EVENTS: Final = "events"
 """Name of the events of a CSV file."""
 
@@ -98,7 +101,9 @@ def _table(path: Path) -> _Table:
     header = [cell.strip() for cell in rows[0][1]] if rows else []
     file = _place(header, FILES)
     if file is None:
-        raise ValueError(f"{path} has no column {', '.join(FILES)}; it has {', '.join(header)}")
+        raise ValueError(
+            f"{path} has no column {', '.join(FILES)}; it has {', '.join(header) or 'none'}"
+        )
     if len(set(header)) != len(header) or "" in header:
         raise ValueError(f"{path} must name each column once, has {', '.join(header)}")
     time = _place(header, TIMES)
@@ -107,7 +112,9 @@ def _table(path: Path) -> _Table:
 
 
 def _place(header: Sequence[str], names: Sequence[str]) -> int | None:
-    return next((header.index(name) for name in names if name in header), None)
+    """Return which column has one of these names, in capitals or not."""
+    plain = [name.lower() for name in header]
+    return next((plain.index(name) for name in names if name in plain), None)
 
 
 def _is_numeric(table: _Table, place: int) -> bool:
@@ -152,6 +159,8 @@ def _fill(
     events.sort()
     if table.time is not None:
         entry.events[EVENTS] = events
+    elif isinstance(length := entry.labels.get(LENGTH, [None])[0], float):
+        entry.length_sec = length
 
 
 def _append(labels: dict[str, list[Scalar]], name: str, value: Scalar | None) -> None:

@@ -31,7 +31,7 @@ from sousa.builders.claim import MANIFEST, claimed
 from sousa.builders.finished import dump, is_whole, known, rows_by_split
 from sousa.builders.midi_listing import Listed
 from sousa.builders.recordings import recordings
-from sousa.builders.schema import SCHEMA_VERSION
+from sousa.builders.schema import SAMPLE_RATE, SCHEMA_VERSION
 from sousa.builders.shards import Shard, write_text
 from sousa.builders.workers import ENGINES
 
@@ -193,9 +193,14 @@ def _check_all(refused: Sequence[Refused], out: Path, state: Path) -> None:
         return
     _write_quarantine(refused, out, state)
     first = min(refused)
+    said = f"{first.path!r} cannot be imported: {first.reason}"
+    if len(refused) > 1:
+        said = (
+            f"{len(refused)} recordings or annotations cannot be imported, such as "
+            f"{first.path!r}: {first.reason}"
+        )
     raise ValueError(
-        f"{len(refused)} recordings or annotations cannot be imported, such as {first.path!r}: "
-        f"{first.reason}; {out / QUARANTINE} lists them; leave them out with --on-error skip, or "
+        f"{said}; {out / QUARANTINE} lists them; leave them out with --on-error skip, or "
         "mend them and run again with --overwrite"
     )
 
@@ -230,8 +235,9 @@ def _arranged(
     takes: list[Take] = []
     places: list[int] = []
     for at, ((listed, entry), verdict) in enumerate(zip(found.pairs, verdicts, strict=True)):
-        if verdict.reason:
-            refused.append(Refused(listed.name, verdict.reason, entry.where))
+        reason = verdict.reason or entry.refusal(verdict.samples / SAMPLE_RATE)
+        if reason:
+            refused.append(Refused(listed.name, reason, entry.where))
             continue
         values = () if source is None else entry.labels.get(source, ())
         groups = tuple(sorted({*map(text_of, values)}))

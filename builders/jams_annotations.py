@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from typing import Any, Final
 
 from sousa.builders.annotations import (
+    CLOSE_SEC,
     VALUE,
     Annotations,
     Entry,
@@ -32,9 +33,6 @@ PATHS: Final = ("filepath", "file_path", "audio_path", "audio_file", "filename",
 DESCRIBED: Final = ("title", "artist", "release")
 """What `file_metadata` says of the recording."""
 
-CLOSE_SEC: Final = 0.5
-"""By so much an observation may end before the recording does, and hold for the whole of it."""
-
 OBSERVATION: Final = ("time", "duration", "value", "confidence")
 
 
@@ -47,26 +45,18 @@ def read_jams(files: Sequence[Path], root: Path) -> Annotations:
             its ending, unless its JAMS file says which it is.
     """
     found = Annotations()
-    durations = []
     for file in files:
         where = file.relative_to(root).as_posix()
         try:
-            content = read_json(file)
-            entry, duration_sec = _entry(content, where), _duration(content)
-        except (ValueError, OSError) as error:
+            found.entries.append(_entry(read_json(file), where))
+        except ValueError as error:
             found.unusable.append((where, str(error)))
-        else:
-            found.entries.append(entry)
-            durations.append(duration_sec)
+        except OSError as error:  # its path is that of this machine
+            found.unusable.append((where, f"unreadable: {error.strerror}"))
     for name in sorted({name for entry in found.entries for name in entry.events}):
         if name.startswith(OF_WHOLE):
-            _as_labels(name, found.entries, durations)
+            _as_labels(name, found.entries)
     return found
-
-
-def _duration(content: Mapping[str, Any]) -> float | None:
-    about = content.get("file_metadata")
-    return number(about.get("duration"), "duration") if isinstance(about, dict) else None
 
 
 def _entry(content: Mapping[str, Any], where: str) -> Entry:
@@ -75,6 +65,7 @@ def _entry(content: Mapping[str, Any], where: str) -> Entry:
         raise ValueError("has no list of annotations, so it is no JAMS file")
     about, sandbox = (_object(content.get(name)) for name in ("file_metadata", "sandbox"))
     entry = Entry(_path(about, sandbox, where), where)
+    entry.length_sec = number(about.get("duration"), "duration") or None  # 0 where nobody filled it
     further = {name: about.get(name) for name in DESCRIBED}
     further |= {f"identifiers_{k}": v for k, v in _object(about.get("identifiers")).items()}
     further |= {name: value for name, value in sandbox.items() if name not in PATHS}
@@ -134,12 +125,10 @@ def _observations(data: Any, namespace: str) -> Iterator[tuple[Any, ...]]:
         yield tuple(each.get(name) for name in OBSERVATION)
 
 
-def _as_labels(name: str, entries: Sequence[Entry], durations: Sequence[float | None]) -> None:
+def _as_labels(name: str, entries: Sequence[Entry]) -> None:
     """Turn observations into labels where all of them hold for whole recordings."""
     holding = [
-        _holds(entry.events[name], whole_sec)
-        for entry, whole_sec in zip(entries, durations, strict=True)
-        if name in entry.events
+        _holds(entry.events[name], entry.length_sec) for entry in entries if name in entry.events
     ]
     if not all(holding):
         return

@@ -60,7 +60,10 @@ def read_pyjama(path: Path) -> Annotations:
         OSError: If it cannot be read.
         ValueError: If it is none.
     """
-    content = read_json(path)
+    try:
+        content = read_json(path)
+    except ValueError as error:
+        raise ValueError(f"{path} {error}") from error
     _check_version(content.get("schemaversion"), path)
     collection = content.get("collection")
     if not isinstance(collection, dict) or not isinstance(collection.get("entry"), list):

@@ -29,6 +29,9 @@ FORMATS: Final = {
 BLOCK_SAMPLES: Final = 1 << 20
 """Samples of all channels that are decoded at a time, before their channels become one."""
 
+SHORTEST_SEC: Final = 0.001
+"""A row is at least so long: what is shorter may be no sample at another rate."""
+
 SIZE_UNKNOWN: Final = (0, 0xFFFFFFFF)
 """Sizes that a program writes into a WAV file whose end it does not know yet."""
 
@@ -141,8 +144,8 @@ def decoded(root: Path, path: str, max_sec: float) -> Recording:
     if rate_hz != SAMPLE_RATE:
         mono = soxr.resample(mono, rate_hz, SAMPLE_RATE, quality="HQ")
     samples = quantise(mono)
-    if not len(samples):
-        raise ValueError("empty: less than a sample")
+    if (seconds := len(samples) / SAMPLE_RATE) < SHORTEST_SEC:
+        raise ValueError(f"too short: {1000 * seconds:.2g} ms, must be at least 1 ms")
     return Recording(samples, rate_hz, channels)
 
 

@@ -206,11 +206,13 @@ def test_jams_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     (tmp_path / "a.jams").write_text("{")
     write_json(tmp_path / "b.jams", {"entry": []})
     jams(tmp_path / "c.jams", ("beat", {"time": [1, 2], "duration": [0]}))
-    jams(tmp_path / "d.jams", ("beat", "none"))
+    jams(tmp_path / "d.JAMS", ("beat", "none"))
+    (tmp_path / "folder.jams").mkdir()
     found = given_file(str(tmp_path)).read()
     assert not found.entries
-    assert [where for where, _ in found.unusable] == ["a.jams", "b.jams", "c.jams", "d.jams"]
+    assert [where for where, _ in found.unusable] == ["a.jams", "b.jams", "c.jams", "d.JAMS"]
     reasons = [reason for _, reason in found.unusable]
+    assert reasons[0].startswith("is no JSON: ")  # they are published: no path of this machine
     assert "no list of annotations" in reasons[1]
     assert "lists of unequal length" in reasons[2]
     assert "no list of observations" in reasons[3]
@@ -367,6 +369,16 @@ def test_names_clash_neither_with_ours_nor_with_each_other() -> None:
     struct = made["a_b"].type
     assert isinstance(struct, Struct)
     assert [part.name for part in struct.fields] == ["onset_sec", "onset_sec_2"]
+
+
+def test_scores_have_our_names_where_they_are_in_our_range() -> None:
+    found = entries(overall_score=[[0.0], [100.0]], timing_accuracy=[[50.0], [100.5]])
+    found.entries[0].labels["tempo_stability"] = ["n/a"]
+    found.entries[1].labels["groove_feel_proxy"] = [0.5]
+    made = [field.column.name for field in decided(found, {})]
+    assert made == [
+        *("groove_feel_proxy", "overall_score", "label_tempo_stability", "label_timing_accuracy"),
+    ]
 
 
 def test_a_plan_keeps_the_columns() -> None:

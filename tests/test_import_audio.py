@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from datasets import load_dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sousa.builders import cli
 from sousa.builders.audio_plan import Take, linked, placed, splits_drawn, splits_named
 from sousa.builders.audio_shards import EvenGroups
 from sousa.builders.encoding import quantise, resample
@@ -178,6 +180,7 @@ def hostile(folder: Path) -> dict[str, str]:
     (root / "noise.mp3").write_bytes(bytes(range(256)) * 20)
     shutil.copy(root / "good.wav", root / "is-wav.flac")
     soundfile.write(root / "no-samples.wav", np.zeros((0, 1)), 44_100)
+    soundfile.write(root / "short.wav", np.zeros((7, 1)), 8000)
     soundfile.write(root / "nan.wav", np.full(100, np.nan, np.float32), 44_100, subtype="FLOAT")
     (root / "link.wav").symlink_to(folder / "outside.wav")
     (root / "loop.wav").symlink_to(root / "loop.wav")
@@ -191,6 +194,7 @@ def hostile(folder: Path) -> dict[str, str]:
         "noise.mp3": "cannot be decoded: |its name ends in|empty",
         "is-wav.flac": "its name ends in .flac, and it holds WAV",
         "no-samples.wav": "empty: 0 samples",
+        "short.wav": "too short: 0.88 ms, must be at least 1 ms",
         "nan.wav": "has samples that are no numbers",
         "link.wav": "a link that leads out of the folder",
         "loop.wav": "unreadable: |a link that leads to itself",
@@ -231,7 +235,7 @@ def test_what_cannot_be_imported_is_listed_with_its_reason(
     of_path = {row["source_path"]: row for row in rows}
     assert of_path["good.wav"]["split"] == of_path["inner.wav"]["split"]  # the same audio
     assert of_path["good.wav"]["sample_id"] != of_path["inner.wav"]["sample_id"]
-    assert "rejected: 17" in capsys.readouterr().out
+    assert "rejected: 18" in capsys.readouterr().out
 
 
 def test_names_need_not_be_unicode(tmp_path: Path) -> None:
@@ -245,6 +249,87 @@ def test_names_need_not_be_unicode(tmp_path: Path) -> None:
     [row] = rows_of(tmp_path / "out")
     assert row["source_path"] == "caf\\xe9.wav"
     assert quarantine(tmp_path / "out") == {"caf\\udce92": "no such recording in the folder"}
+
+
+def test_paths_may_be_written_as_other_systems_do(tmp_path: Path) -> None:
+    names = (unicodedata.normalize("NFD", "café.wav"), "disc/LOUD.WAV", "a b.wav", "both.wav")
+    for seed, name in enumerate((*names, "both.WAV")):
+        path = write_recording(tmp_path / "music" / f"{seed}.wav", seed)
+        (tmp_path / "music" / name).parent.mkdir(exist_ok=True)
+        path.rename(tmp_path / "music" / name)
+    given = (unicodedata.normalize("NFC", "café.wav"), "disc\\LOUD.wav", " a b.wav ", "both.Wav")
+    refused = ("..\\a b.wav", "loud.WAV", "other/a b.wav", ".")
+    write_csv(tmp_path / "labels.csv", [{"FileName": name, "x": "y"} for name in given + refused])
+    configs = ["--configs", "labels_only", "--on-error", "skip"]
+    assert run(tmp_path, tmp_path / "out", *configs) == 0
+    rows = rows_of(tmp_path / "out", "labels_only")
+    assert {row["source_path"] for row in rows} == set(names[:3])
+    found = quarantine(tmp_path / "out")
+    assert {found.pop(name) for name in refused} == {"no such recording in the folder"}
+    assert found == {
+        "both.Wav": "may mean any of 2 recordings: both.WAV, both.wav",
+        "both.WAV": "no annotation",
+        "both.wav": "no annotation",
+    }
+
+
+def test_annotations_of_another_recording_are_found_by_its_length(tmp_path: Path) -> None:
+    for seed, name in enumerate(("good", "longer", "early", "late")):
+        write_recording(tmp_path / "music" / f"{name}.wav", seed, seconds=0.2)
+        time_sec = {"early": -0.6, "late": 0.8}.get(name, 0.6)
+        beat = {"namespace": "beat", "data": [{"time": 0.1}, {"time": time_sec}]}
+        about = {"duration": {"good": 0.6, "longer": 0.8}.get(name)}
+        content = json.dumps({"file_metadata": about, "annotations": [beat]})
+        (tmp_path / f"{name}.jams").write_text(content)
+    options = ["--annotations", str(tmp_path), "--on-error", "skip", "--configs", "labels_only"]
+    assert run(tmp_path, tmp_path / "out", *options) == 0
+    assert [row["source_path"] for row in rows_of(tmp_path / "out", "labels_only")] == ["good.wav"]
+    assert quarantine(tmp_path / "out") == {
+        "longer.wav": "another length: 0.20 s, annotated as 0.80 s",
+        "early.wav": "times outside: beat at -0.60 s, it is 0.20 s long",
+        "late.wav": "times outside: beat at 0.80 s, it is 0.20 s long",
+    }
+    rows = [{"file": f"{name}.wav", "duration_sec": "1"} for name in ("good", "longer")]
+    options[1] = str(write_csv(tmp_path / "labels.csv", [*rows, {"file": "late.wav"}]))
+    assert run(tmp_path, tmp_path / "again", *options) == 0
+    [row] = rows_of(tmp_path / "again", "labels_only")
+    assert (row["source_path"], row["label_duration_sec"]) == ("late.wav", None)
+
+
+def test_groups_may_be_of_several_values(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = []
+    for seed in range(8):
+        write_recording(tmp_path / "music" / f"{seed}.wav", seed)
+        players = (seed // 2, "everybody's") if seed < 4 else (seed // 2,)
+        rows += [{"file": f"{seed}.wav", "player": f"P{player}"} for player in players]
+    write_csv(tmp_path / "labels.csv", rows)
+    options = ["--split-by", "player", "--labels", "player:class", "--configs", "labels_only"]
+    assert run(tmp_path, tmp_path / "out", *options) == 0
+    splits = {row["source_path"]: row["split"] for row in rows_of(tmp_path / "out", "labels_only")}
+    assert len({splits[f"{seed}.wav"] for seed in range(4)}) == 1
+    assert len(set(splits.values())) == 3
+    assert cli.main(["validate", str(tmp_path / "out")]) == 0
+    [train, other, *_] = sorted((tmp_path / "out" / "labels_only").iterdir())
+    pq.write_table(pq.read_table(train), other)  # the same players on both sides
+    assert cli.main(["validate", str(tmp_path / "out")]) == 1
+    assert re.search("groups +3 +[1-9].*\n.*group P.* is in both splits", capsys.readouterr().out)
+
+
+def test_how_loud_recordings_are_is_but_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loud = 3 * wave(1, 44_100)
+    (tmp_path / "music").mkdir()
+    soundfile.write(tmp_path / "music" / "loud.wav", loud, 44_100, subtype="FLOAT")
+    soundfile.write(tmp_path / "music" / "silent.wav", 0 * loud, 44_100)
+    write_csv(tmp_path / "labels.csv", [{"file": "loud.wav"}, {"file": "silent.wav"}])
+    assert run(tmp_path, tmp_path / "out", "--configs", "audio") == 0
+    assert cli.main(["validate", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().out
+    assert re.search("warning: .* is clipped: ", told)
+    assert re.search("warning: .* is silent: ", told)
 
 
 def test_a_folder_names_splits(tmp_path: Path) -> None:
@@ -367,6 +452,22 @@ def test_row_groups_are_even_whatever_the_rows(sizes: list[int]) -> None:
     assert sum(group.nbytes for group in made) == sum(sizes)
     assert all(group.nbytes <= 400 for group in made)
     assert all(group.nbytes >= 120 for group in made) or len(made) == 1
+
+
+def test_a_row_is_weighed_as_often_however_many_wait() -> None:
+    class Weighed:
+        times = 0
+
+        @property
+        def nbytes(self) -> int:
+            Weighed.times += 1
+            return 1
+
+    groups, rows = EvenGroups(), 100
+    for _ in range(rows):
+        row: Any = Weighed()
+        assert list(groups.add(row)) == []
+    assert Weighed.times <= 2 * rows
 
 
 def test_a_row_that_is_larger_than_a_group_is_one() -> None:
