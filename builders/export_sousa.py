@@ -17,13 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from sousa.builders.claim import MANIFEST, claimed
+from sousa.builders.claim import MANIFEST, STATE, claimed, identity_in
 from sousa.builders.finished import dump
 from sousa.builders.folder import DAMAGE, Folder, one_line, open_folder
 from sousa.builders.kinds import BUILT
-from sousa.builders.schema import RUDIMENTS, SAMPLE_RATE
+from sousa.builders.schema import RUDIMENTS, SAMPLE_RATE, SKILL_TIERS
 from sousa.builders.shards import atomic, write_text
-from sousa.builders.sousa_schema import INDEX_FILE, KIND, SPLIT_FILE
+from sousa.builders.sousa_schema import INDEX_FILE, KIND, REQUIRED, SPLIT_FILE, columns
 from sousa.builders.sousa_splits import split_file
 from sousa.builders.sousa_tables import (
     AUDIO_PATH,
@@ -71,6 +71,7 @@ def export_sousa(out: Path, target: Path, *, progress: Progress = lambda _: lamb
     if _is_done(target, identity):
         told(total)
         return total
+    _check_target(target, identity)
     with claimed(target, identity, overwrite=False) as state:
         made = _Export(target, state, _whole(folder, config))
         with ExitStack() as stack:
@@ -118,13 +119,28 @@ def _is_done(target: Path, identity: dict[str, Any]) -> bool:
     return False
 
 
+def _check_target(target: Path, identity: dict[str, Any]) -> None:
+    """Refuse a folder that holds anything but this export, begun: files that stay would be mixed.
+
+    Raises:
+        FileExistsError: If it does.
+    """
+    if not target.is_dir() or {path.name for path in target.iterdir()} <= {STATE}:
+        return
+    if identity_in(target) != identity:
+        raise FileExistsError(f"{target} holds something else; choose a new or an empty folder")
+
+
 def _whole(folder: Folder, config: str) -> frozenset[str]:
     """Return the columns of `WHOLE` that hold whole numbers without null."""
     whole = set(WHOLE)
     for split in folder.splits[config].values():
         for shard in split.shards:
             with _named(shard.file):
+                names = pq.read_schema(shard.file).names
                 table = pq.read_table(shard.file, columns=list(WHOLE))
+            if missing := [each.name for each in columns(config) if each.name not in names]:
+                raise ValueError(f"{shard.file} must have a column {missing[0]}, has {names}")
             for name in list(whole):
                 column = table[name]
                 if column.null_count or not pc.all(pc.equal(column, pc.floor(column))).as_py():
@@ -189,7 +205,7 @@ class _Export:
         ids: Sample ids in their order.
         split_of: Split of each player.
         tier_of: Tier of each player, an id.
-        midi_of: Hash of the MIDI file that each augmentation group has.
+        midi_of: Hash of the MIDI file that each augmentation group of a player has.
     """
 
     target: Path
@@ -199,7 +215,7 @@ class _Export:
     ids: dict[str, None] = field(default_factory=dict)
     split_of: dict[str, str] = field(default_factory=dict)
     tier_of: dict[str, int] = field(default_factory=dict)
-    midi_of: dict[str, bytes] = field(default_factory=dict)
+    midi_of: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
     def open(self, stack: ExitStack) -> None:
         """Open the tables; they appear when the stack is left."""
@@ -211,14 +227,14 @@ class _Export:
     def add(self, rows: pa.Table, split: str) -> None:
         """Write some rows of a split: their files, then their labels."""
         paths: dict[str, list[str | None]] = {MIDI_PATH: [], AUDIO_PATH: []}
-        names = ("sample_id", "rudiment_slug", "augmentation_group_id", "profile_id", "skill_tier")
-        cells = [rows[name].to_pylist() for name in names]
+        cells = [rows[name].to_pylist() for name in (*REQUIRED, "augmentation_group_id")]
         audio = rows["audio"] if "audio" in rows.column_names else None
-        for row, (sample_id, slug, group, player, tier) in enumerate(zip(*cells, strict=True)):
+        for row, (sample_id, player, slug, tier, group) in enumerate(zip(*cells, strict=True)):
+            _check_classes(sample_id, player, slug, tier)
             self._note(sample_id, player, tier, split)
             place = f"{RUDIMENTS[slug]}/{sample_id}"
             midi = rows["midi"][row].as_py()
-            paths[MIDI_PATH].append(self._midi(f"midi/{place}.mid", midi, group))
+            paths[MIDI_PATH].append(self._midi(f"midi/{place}.mid", midi, player, group))
             clip = None if audio is None else audio[row]["bytes"].as_py()
             paths[AUDIO_PATH].append(self._file(f"audio/{place}.flac", clip))
         self.tables["samples"].add(samples(rows, paths, self.whole))
@@ -235,15 +251,15 @@ class _Export:
             raise ValueError(f"player {player!r} is in {self.split_of[player]} and in {split}")
         self.tier_of.setdefault(player, tier)
 
-    def _midi(self, path: str, midi: bytes | None, group: str | None) -> str | None:
+    def _midi(self, path: str, midi: bytes | None, player: str, group: str | None) -> str | None:
         """Write a MIDI file, but not that of the group once more; return its path."""
         if midi is None:
             return None
         digest = hashlib.sha256(midi).digest()
-        if group is not None and self.midi_of.get(group) == digest:
+        if group is not None and self.midi_of.get((player, group)) == digest:
             return None
         if group is not None:
-            self.midi_of.setdefault(group, digest)
+            self.midi_of.setdefault((player, group), digest)
         return self._file(path, midi)
 
     def _file(self, path: str, content: bytes | None) -> str | None:
@@ -251,7 +267,7 @@ class _Export:
         if content is None:
             return None
         file = self.target / path
-        if not file.is_file() or file.stat().st_size != len(content):
+        if not file.is_file() or file.read_bytes() != content:
             with atomic(file, self.state) as partial:
                 partial.write_bytes(content)
         return path
@@ -263,3 +279,14 @@ class _Export:
         config = {"audio_format": "flac", "sample_rate": SAMPLE_RATE, "score_set": score_set}
         index = {"num_samples": len(self.ids), "sample_ids": list(self.ids), "config": config}
         write_text(self.target / INDEX_FILE, self.state, dump(index | {SOURCE: identity}))
+
+
+def _check_classes(sample_id: str, player: str | None, slug: int | None, tier: int | None) -> None:
+    for name, value, names in (
+        ("rudiment_slug", slug, RUDIMENTS),
+        ("skill_tier", tier, SKILL_TIERS),
+    ):
+        if value is None or not 0 <= value < len(names):
+            raise ValueError(f"sample {sample_id!r}: {name} must be an id of {len(names)}: {value}")
+    if player is None:
+        raise ValueError(f"sample {sample_id!r} has no profile_id")

@@ -11,7 +11,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,12 +20,12 @@ from sousa.builders import tokens
 from sousa.builders.arrangement import QUARANTINE
 from sousa.builders.claim import MANIFEST, STATE, claimed
 from sousa.builders.features import arrow_schema
-from sousa.builders.finished import dump, is_whole, known, record
+from sousa.builders.finished import RECORD, dump, is_whole, known, record
 from sousa.builders.schema import SCHEMA_VERSION
 from sousa.builders.shards import Shard, ShardFile, Written, atomic, write_text
 from sousa.builders.sousa_plan import Arranged
 from sousa.builders.sousa_request import Request, Taken, taken
-from sousa.builders.sousa_rows import Job, made
+from sousa.builders.sousa_rows import Job, forget_files, made
 from sousa.builders.sousa_schema import SPLIT_FILE, columns
 from sousa.builders.sousa_splits import split_file
 from sousa.builders.sousa_stage import LABELS_FILE, Progress, stage
@@ -34,6 +34,9 @@ from sousa.builders.workers import ENGINES
 
 STOP, SKIP = "stop", "skip"
 """What is done when something cannot be imported."""
+
+MEDIA: Final = "media.sha256"
+"""In the state folder: what tells the files of the source from changed ones."""
 
 FAULTS: Final = ".faults.jsonl"
 """Ending of the lists of rows that a shard lacks, in the state folder."""
@@ -84,7 +87,10 @@ def import_sousa(  # noqa: PLR0913 - each is one option of the command
             or a file cannot be written.
         ValueError: If the tables or splits make no sense, or nothing is left.
     """
-    found = taken(Path(os.path.realpath(root)), request)
+    source = Path(os.path.realpath(root))
+    if source == Path(os.path.realpath(out)):
+        raise FileExistsError(f"{out} is the source itself; choose another folder")
+    found = taken(source, request)
     if on_error == STOP:
         _stop_at(found.faults)
     identity = {"schema_version": SCHEMA_VERSION, "plan": found.plan.to_json()}
@@ -139,11 +145,13 @@ def _import(out: Path, state: Path, found: Taken, identity: dict[str, Any], way:
     plan, order = found.plan, found.order
     if not order.shards:
         raise ValueError(_nothing(found.faults))
+    _forget_others(state, found.survey.media.stamp)
     lists = plan.configs != ("labels_only",)
     staged = stage(found.source, state, found.survey, order, way.progress, lists=lists)
     if way.on_error == STOP:
         _stop_at(staged.strays)
     job = Job(found.source, plan, state / LABELS_FILE, staged.lists, staged.faults)
+    forget_files()
     _make(out, job, order, way)
     late = [*staged.strays, *_late(state, order)]
     if way.on_error == STOP:
@@ -151,14 +159,24 @@ def _import(out: Path, state: Path, found: Taken, identity: dict[str, Any], way:
     return _conclude(out, state, found, late, identity)
 
 
+def _forget_others(state: Path, stamp: str) -> None:
+    """Forget the shards of an import that was begun if files of the source changed since."""
+    with suppress(FileNotFoundError):
+        if (state / MEDIA).read_text() != stamp:
+            for shard in state.glob(f"*{RECORD}"):
+                shard.unlink()
+    write_text(state / MEDIA, state, stamp)
+
+
 def _make(out: Path, job: Job, order: Arranged, way: _Way) -> None:
-    """Make the shards that are not there yet."""
+    """Make the shards that are not there yet, or of which it is not known what they lack."""
     told = way.progress("clips", len(order.rows))
     there = known(out)
     missing, first = [], 0
     for number, shard in enumerate(order.shards):
         files = [there.get(_path(config, shard)) for config in job.plan.configs]
-        if all(file is not None and is_whole(out, file) for file in files):
+        is_told = (out / STATE / f"{shard.name}{FAULTS}").is_file()
+        if is_told and all(file is not None and is_whole(out, file) for file in files):
             told(shard.rows)
         else:
             missing.append((job, out, shard, number, first, way.on_error == STOP))

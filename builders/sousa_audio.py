@@ -30,6 +30,9 @@ MOST_PER_BYTE: Final = 8192
 """Samples that a byte may stand for: a file that claims more is damaged, and there would be no
 memory for it."""
 
+MOST_SAMPLES: Final = 1 << 26
+"""Of all channels: 12 minutes of stereo. A clip is some seconds long, and decoded as a whole."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadClip:
@@ -93,6 +96,8 @@ def _check_format(name: str, file: soundfile.SoundFile, size: int) -> None:
         raise ValueError("holds no samples")
     if file.frames > MOST_PER_BYTE * size:
         raise ValueError(f"claims {file.frames} samples in {size} bytes")
+    if file.frames * file.channels > MOST_SAMPLES:
+        raise ValueError(f"has {file.frames} x {file.channels} samples, more than {MOST_SAMPLES}")
 
 
 def _is_as_built(file: soundfile.SoundFile) -> bool:

@@ -4,14 +4,20 @@ import argparse
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, Final
 
 from sousa.builders.arrangement import QUARANTINE
 from sousa.builders.choices import chosen
 from sousa.builders.cli import one_line
 from sousa.builders.import_sousa import SKIP, STOP, Imported, import_sousa
-from sousa.builders.options import TOKENS_HELP, add_workers, check_workers, describe, names
+from sousa.builders.options import (
+    TOKENS_HELP,
+    add_workers,
+    check_workers,
+    describe,
+    folder,
+    names,
+)
 from sousa.builders.progress import Progress
 from sousa.builders.schema import CONFIGS
 from sousa.builders.sousa_request import Request
@@ -19,8 +25,10 @@ from sousa.builders.tokens import parse_tokenizers
 
 
 def _add_sousa(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, metavar="SRC", help="the folder: labels, audio, midi")
-    parser.add_argument("out", type=Path, metavar="OUT", help="a new, empty or unfinished folder")
+    parser.add_argument(
+        "source", type=folder, metavar="SRC", help="the folder: labels, audio, midi"
+    )
+    parser.add_argument("out", type=folder, metavar="OUT", help="a new, empty or unfinished folder")
     configs = f"a list of {', '.join(CONFIGS)} (default: all that there are files for)"
     parser.add_argument("--configs", type=names, help=configs)
     parser.add_argument("--tokens", type=names, default=("grid",), help=TOKENS_HELP)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sousa.builders.features import arrow_type
 from sousa.builders.schema import Column
-from sousa.builders.sousa_cells import typed, unknown
+from sousa.builders.sousa_cells import misfits, typed
 from sousa.builders.sousa_folder import KEY, LabelTable
 
 ROWS_PER_RUN: Final = 1 << 17
@@ -131,7 +131,7 @@ def _note(  # noqa: PLR0913 - what there is to know of some rows
         strays.first = first + int(lost[0])
         strays.sample_id = str(stored[KEY][int(lost[0])].as_py())
     strays.rows += len(lost)
-    for row, reason in unknown(stored, cells, fields).items():
+    for row, reason in misfits(stored, cells, fields).items():
         if places[row] >= 0:
             strays.faults.setdefault(int(places[row]), f"{name} row {first + row}: {reason}")
 

@@ -25,12 +25,14 @@ class Found(NamedTuple):
         has_audio: Whether there are audio files at all, and wanted.
         has_midi: Whether there are MIDI files at all, and wanted.
         sha256: Of the paths and sizes of all.
+        stamp: The same, and of the times when they were last changed.
     """
 
     columns: dict[str, pa.Array]
     has_audio: bool
     has_midi: bool
     sha256: str
+    stamp: str
 
 
 def find_media(
@@ -46,12 +48,12 @@ def find_media(
 
     Args:
         root: The folder.
-        cells: `sample_id`, `audio_path`, `midi_path` and `augmentation_group_id`.
+        cells: `sample_id`, `profile_id`, `augmentation_group_id`, `audio_path`, `midi_path`.
         slugs: Names of the rudiments.
         reasons: What is wrong with rows; what is found is added.
         kinds: The files that are wanted, if they are there.
     """
-    digest = hashlib.sha256()
+    digest, stamp = hashlib.sha256(), hashlib.sha256()
     columns, has = {}, []
     for column, folder, suffix in ((AUDIO_FILE, "audio", ".flac"), (MIDI_FILE, "midi", ".mid")):
         tree = MediaTree(root, folder, suffix)
@@ -62,13 +64,15 @@ def find_media(
         if has[-1]:
             wanted = zip(stated, slugs, cells[KEY].to_pylist(), strict=True)
             files = list(_found(tree, wanted, reasons))
-        digest.update(repr([(file, tree.size(file)) for file in files if file]).encode())
+        digest.update(repr([(file, tree.state(file)[0]) for file in files if file]).encode())
+        stamp.update(repr([(file, tree.state(file)) for file in files if file]).encode())
         if folder == "midi":
-            files = _shared(files, cells["augmentation_group_id"].to_pylist())
+            of = [cells[name].to_pylist() for name in ("profile_id", "augmentation_group_id")]
+            files = _shared(files, list(zip(*of, strict=True)))
         elif has[-1]:
             _check_all_there(files, slugs, cells, reasons)
         columns[column] = pa.array(files, pa.string())
-    return Found(columns, has[0], has[1], digest.hexdigest())
+    return Found(columns, has[0], has[1], digest.hexdigest(), stamp.hexdigest())
 
 
 def _found(
@@ -87,11 +91,13 @@ def _found(
         yield file
 
 
-def _shared(files: list[str | None], groups: list[str | None]) -> list[str | None]:
-    """Return the files with that of the first of its group where a sample has none."""
-    first: dict[str | None, str] = {}
+def _shared(
+    files: list[str | None], groups: list[tuple[str | None, str | None]]
+) -> list[str | None]:
+    """Return the files with that of the first of its player and group where a sample has none."""
+    first: dict[tuple[str | None, str | None], str] = {}
     for file, group in zip(files, groups, strict=True):
-        if file is not None and group is not None:
+        if file is not None and group[1] is not None:
             first.setdefault(group, file)
     return [file or first.get(group) for file, group in zip(files, groups, strict=True)]
 
@@ -118,7 +124,7 @@ class MediaTree:
     def __init__(self, root: Path, folder: str, suffix: str) -> None:
         self._root = Path(os.path.realpath(root))
         self.folder, self._suffix = folder, suffix
-        self._sizes = dict(_files(self._root / folder, folder))
+        self._states = dict(_files(self._root / folder, folder))
         self.is_there = (self._root / folder).is_dir()
 
     def leads_somewhere(self, stated: str | None) -> bool:
@@ -126,11 +132,11 @@ class MediaTree:
         first = PurePosixPath(stated or "").parts[:1]
         return bool(first) and os.path.lexists(self._root / first[0])
 
-    def size(self, file: str) -> int:
-        """Return the size of a file that was found."""
-        if file not in self._sizes:
-            self._sizes[file] = (self._root / file).stat().st_size
-        return self._sizes[file]
+    def state(self, file: str) -> tuple[int, int]:
+        """Return the size of a file that was found, and when it was changed, in ns."""
+        if file not in self._states:
+            self._states[file] = _state((self._root / file).stat())
+        return self._states[file]
 
     def find(self, stated: str | None, slug: str, sample_id: str) -> str | None:
         """Return the path of a clip's file: where the table says, or else where it would be.
@@ -142,8 +148,8 @@ class MediaTree:
         usual = f"{self.folder}/{slug}/{sample_id}{self._suffix}"
         names = [*([stated] if stated else []), usual, f"{self.folder}/{sample_id}{self._suffix}"]
         for name in names:
-            if name in self._sizes or self._is_elsewhere(name):
-                if not self.size(name):
+            if name in self._states or self._is_elsewhere(name):
+                if not self.state(name)[0]:
                     raise ValueError(f"{self.folder} file {name!r} is empty")
                 return name
         if stated:
@@ -165,8 +171,12 @@ class MediaTree:
         return True
 
 
-def _files(folder: Path, name: str) -> Iterator[tuple[str, int]]:
-    """Yield path and size of the plain files in a folder and the folders in it."""
+def _state(found: os.stat_result) -> tuple[int, int]:
+    return found.st_size, found.st_mtime_ns
+
+
+def _files(folder: Path, name: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yield path and state of the plain files in a folder and the folders in it."""
     try:
         entries = list(os.scandir(folder))
     except OSError:
@@ -174,6 +184,6 @@ def _files(folder: Path, name: str) -> Iterator[tuple[str, int]]:
     for entry in entries:
         path = f"{name}/{entry.name}"
         if entry.is_file(follow_symlinks=False):
-            yield path, entry.stat(follow_symlinks=False).st_size
+            yield path, _state(entry.stat(follow_symlinks=False))
         elif entry.is_dir(follow_symlinks=False) and name.count("/") < 1:
             yield from _files(folder / entry.name, path)

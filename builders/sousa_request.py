@@ -64,6 +64,7 @@ class Taken:
         order: Where the samples go.
         faults: What cannot be imported.
         unknown: Samples whose players are in no split.
+        kinds: The files that were asked for.
     """
 
     source: Path
@@ -74,6 +75,7 @@ class Taken:
     order: Arranged
     faults: list[Fault]
     unknown: list[Fault]
+    kinds: tuple[str, ...]
 
     def left_out(self, faults: int, rows: Mapping[str, int]) -> dict[str, Any]:
         """Return what the manifest says of splits and of what was not imported.
@@ -90,7 +92,7 @@ class Taken:
             "rows_of_unknown_players": len(self.unknown),
             "unknown_players": sorted(self.tier_of.keys() - stated),
             "empty_splits": [split for split in SPLITS if split not in rows],
-            "without": [name for name, is_there in media.items() if not is_there],
+            "without": [name for name in self.kinds if not media[name]],
             "ignored": self.survey.ignored,
         }
 
@@ -142,7 +144,15 @@ def taken(source: Path, request: Request) -> Taken:
     ]
     faults = [*(found.faults[row] for row in sorted(found.faults)), *found.strays]
     return Taken(
-        source, plan, found, splits, tier_of, arranged(of_rows, tiers, plan), faults, unknown
+        source=source,
+        plan=plan,
+        survey=found,
+        splits=splits,
+        tier_of=tier_of,
+        order=arranged(of_rows, tiers, plan),
+        faults=faults,
+        unknown=unknown,
+        kinds=request.kinds,
     )
 
 

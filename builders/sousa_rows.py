@@ -46,6 +46,10 @@ MIDI_KEPT: Final = 1 << 14
 """MIDI files that a process keeps: the clips of a performance are in many shards."""
 
 
+MOST_BYTES: Final = 1 << 28
+"""Of a file: it is read as a whole."""
+
+
 class Job(NamedTuple):
     """What a process needs to make rows.
 
@@ -151,14 +155,19 @@ def _midi(job: Job, file: str | None) -> bytes | None:
 
 @lru_cache(MIDI_KEPT)
 def _read_midi(source: Path, file: str, keep: bool) -> bytes:  # noqa: FBT001 - a key of the cache
-    content = _content(source, file)
     try:
+        content = _content(source, file)
         if not keep:
             return snare_on_drums(content)
         parse(content)
     except ValueError as error:
         raise ValueError(f"MIDI file {file!r}: {error}") from error
     return content
+
+
+def forget_files() -> None:
+    """Forget the files that this process has read; they may be others by now."""
+    _read_midi.cache_clear()
 
 
 def _audio(job: Job, file: str, stated_sec: float | None) -> dict[str, Any]:
@@ -183,11 +192,13 @@ def _audio(job: Job, file: str, stated_sec: float | None) -> dict[str, Any]:
 def _content(source: Path, file: str) -> bytes:
     path = Path(os.path.realpath(source / file))
     if not path.is_relative_to(source):
-        raise ValueError(f"file {file!r} is not in the folder")
+        raise ValueError("is not in the folder")
     try:
+        if (size := path.stat().st_size) > MOST_BYTES:
+            raise ValueError(f"has {size} bytes, more than {MOST_BYTES}")
         return path.read_bytes()
     except OSError as error:
-        raise ValueError(f"file {file!r}: {error.strerror}") from error
+        raise ValueError(f"cannot be read: {error.strerror}") from error
 
 
 def _tables(

@@ -17,12 +17,13 @@ from sousa.builders.schema import (
     MEASURE_FIELDS,
     METADATA,
     MISTAKE_FIELDS,
+    RUDIMENTS,
     SCORE_COLUMNS,
     STROKE_FIELDS,
     Column,
     Value,
 )
-from sousa.builders.sousa_cells import typed, unknown
+from sousa.builders.sousa_cells import misfits, typed
 from sousa.builders.sousa_folder import KEY, LabelTable
 from sousa.builders.sousa_media import Found, find_media
 from sousa.builders.sousa_schema import (
@@ -117,10 +118,10 @@ def survey(root: Path, kinds: Collection[str]) -> Survey:
     cells = _typed(samples, stored, wanted)
     ids = cells[KEY].to_pylist()
     reasons: dict[int, tuple[str, str]] = {}
-    for row, reason in (*_bad_ids(ids), *unknown(stored, cells, METADATA).items(), *_nulls(cells)):
+    for row, reason in (*_bad_ids(ids), *misfits(stored, cells, wanted).items(), *_nulls(cells)):
         reasons.setdefault(row, (SAMPLES, reason))
     scores, strays = _scores(exercises, [c for c in SCORE_COLUMNS if c not in there], ids, reasons)
-    slugs = stored[source_name("rudiment_slug")].cast(pa.string()).to_pylist()
+    slugs = pc.take(pa.array(RUDIMENTS), cells["rudiment_slug"]).to_pylist()
     media = find_media(root, cells, slugs, reasons, kinds)
     columns = {
         c.name: cells[c.name] if c.name in cells.column_names else scores[c.name] for c in LABELS
@@ -166,6 +167,8 @@ def _scores(
 ) -> tuple[pa.Table, list[Fault]]:
     """Return the scores of all samples, and what is wrong with their table."""
     stored = exercises.read(wanted)
+    cells = _typed(exercises, stored, wanted)
+    wrong = misfits(stored, cells, wanted)
     of_scores = stored[KEY].cast(pa.string())
     rows = pc.index_in(pa.array(ids, pa.string()), of_scores)
     counts = Counter(of_scores.to_pylist())
@@ -174,10 +177,12 @@ def _scores(
             reasons.setdefault(row, (SAMPLES, f"{EXERCISES} has no row of it"))
         elif counts[ids[row]] > 1:
             reasons.setdefault(row, (SAMPLES, f"{EXERCISES} has {counts[ids[row]]} rows of it"))
+        elif found in wrong:
+            reasons.setdefault(row, (SAMPLES, f"{EXERCISES} row {found}: {wrong[found]}"))
     known = set(ids)
     lost = [row for row, sample_id in enumerate(of_scores.to_pylist()) if sample_id not in known]
     strays = [stray(exercises.name, len(lost), lost[0], of_scores[lost[0]].as_py())] if lost else []
-    return _typed(exercises, stored, wanted).take(rows), strays
+    return cells.take(rows), strays
 
 
 def stray(table: str, rows: int, first: int, sample_id: Any) -> Fault:

@@ -106,7 +106,11 @@ def _cells(
 ) -> pa.Array | pa.ChunkedArray:
     """Return cells in the layout's types: names of classes, text, truth, or numbers."""
     if isinstance(column.type, Label):
-        return pc.take(pa.array(column.type.names), cells)
+        try:
+            return pc.take(pa.array(column.type.names), cells)
+        except pa.ArrowIndexError as error:
+            classes = len(column.type.names)
+            raise ValueError(f"column {column.name} must hold ids of {classes} classes") from error
     if isinstance(column.type, Value) and column.type.dtype in ("string", "bool"):
         return cells
     return cells.cast(number)

@@ -235,7 +235,7 @@ class LabelFile:
             self._stamp = file.stamp
 
     def read(self, names: Sequence[str]) -> pa.Table:
-        """Return some columns, with null for NaN.
+        """Return some columns, with null for NaN, in types that can be chosen from.
 
         Raises:
             ValueError: If it has no such column, or was never there.
@@ -246,7 +246,7 @@ class LabelFile:
             file = MappedFile(self.path, self._stamp)
             if not missing:
                 table = file.read(names)
-                return pa.table([without_nan(table.column(name)) for name in names], names)
+                return pa.table([plain(table.column(name)) for name in names], names)
         except FAILURES as error:
             if self._stamp or not isinstance(error, FileNotFoundError):
                 raise BrokenRowError(unreadable(self.path, error)) from error
@@ -295,8 +295,10 @@ def texts(column: pa.ChunkedArray) -> list[str]:
     return [str(value) for value in values_of(column, "id")]
 
 
-def without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column with null for NaN."""
+def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column with null for NaN, and text for views of text, which have no `take`."""
+    if pa.types.is_string_view(column.type):
+        return column.cast(pa.string())
     if pa.types.is_floating(column.type):
         return pc.if_else(pc.is_nan(column), None, column)
     return column

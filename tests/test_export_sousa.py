@@ -168,6 +168,54 @@ def test_an_interrupted_export_goes_on(built: Path, exported: Path, tmp_path: Pa
     assert files_of(target) == files_of(exported)
 
 
+def test_nothing_is_exported_into_what_was_begun_of_another_dataset(
+    built: Path, tmp_path: Path
+) -> None:
+    target, other = tmp_path / "layout", tmp_path / "other"
+    with pytest.raises(KeyboardInterrupt):
+        export_sousa(built, target, progress=_interrupted(30))
+    begun = files_of(target)
+    shutil.copytree(built, other)
+    (other / "manifest.json").unlink()
+    with pytest.raises(FileExistsError, match="holds something else"):
+        export_sousa(other, target)
+    assert files_of(target) == begun
+    midi = next(target.glob("midi/*/*.mid"))
+    midi.write_bytes(midi.read_bytes()[::-1])
+    export_sousa(built, target)
+    assert midi.read_bytes()[:4] == b"MThd"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("rudiment_slug", 99, "rudiment_slug must be an id of 40: 99"),
+        ("rudiment_slug", None, "rudiment_slug must be an id of 40: None"),
+        ("skill_tier", -1, "skill_tier must be an id of 4: -1"),
+        ("dominant_hand", 2, "dominant_hand must hold ids of 2 classes"),
+        ("profile_id", None, "has no profile_id"),
+        ("sample_id", "../a", "cannot name a file"),
+        ("strokes", ..., "must have a column strokes"),
+    ],
+)
+def test_rows_that_cannot_be_are_refused(
+    built: Path, tmp_path: Path, column: str, value: Any, message: str
+) -> None:
+    shutil.copytree(built / "midi_only", tmp_path / "data" / "midi_only")
+    path = next(tmp_path.glob("data/midi_only/train-*.parquet"))
+    table = pq.read_table(path)
+    place, cells = table.column_names.index(column), table[column].to_pylist()
+    if value is ...:
+        table = table.remove_column(place)
+    else:
+        changed = pa.array([value, *cells[1:]], table.schema.field(column).type)
+        table = table.set_column(place, table.schema.field(column), changed)
+    pq.write_table(table, path)
+    with pytest.raises(ValueError, match=message):
+        export_sousa(tmp_path / "data", tmp_path / "layout")
+    assert not (tmp_path / "layout" / "index.json").exists()
+
+
 def test_what_cannot_be_exported_is_refused(
     built: Path, exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,7 +225,7 @@ def test_what_cannot_be_exported_is_refused(
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "work.txt").write_text("work")
     assert cli.main(["export", "sousa", str(built), str(tmp_path / "mine")]) == 1
-    assert "neither empty nor a dataset" in capsys.readouterr().err
+    assert "mine holds something else; choose a new or an empty folder" in capsys.readouterr().err
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "a.mid").write_bytes(sousa_data.snare_file([0, 10], [9, 9]))
     assert cli.main(["import", "midi", str(tmp_path / "tree"), str(tmp_path / "midi")]) == 0

@@ -157,6 +157,26 @@ def test_the_midi_of_a_group_is_that_of_all_its_rows(source: Source, imported: P
             assert (row["tokens_exact"], len(row["tokens"]) > 6) == (True, True)
 
 
+def test_midi_is_not_that_of_a_like_named_group_of_another_player(tmp_path: Path) -> None:
+    few = Variant(audio=False, splits=False, players=1)
+    folder = sousa_data.make(tmp_path / "source", few)
+    samples = folder.tables["samples"]
+    place = samples.column_names.index("augmentation_group_id")
+    groups = pa.array(["same"] * len(samples))
+    folder.write("samples", samples.set_column(place, "augmentation_group_id", groups))
+    players = samples["profile_id"].to_pylist()
+    last = players.index(players[-1])
+    for row in range(last, len(players)):
+        folder.change("samples", "midi_path", row, None)
+    for path in folder.root.glob("midi/*/*.mid"):
+        if path.stem in folder.ids()[last:]:
+            path.unlink()
+    import_sousa(folder.root, tmp_path / "out", BARE)
+    rows = rows_of(tmp_path / "out", "midi_only")
+    assert {rows[sample_id]["midi"] for sample_id in folder.ids()[last:]} == {None}
+    assert all(rows[sample_id]["midi"] for sample_id in folder.ids()[:last])
+
+
 def test_audio_is_the_mean_of_the_channels_in_16_bits(source: Source, imported: Path) -> None:
     rows, prepared = rows_of(imported, "audio"), rows_of(imported, "audio_16k")
     for number, sample_id in enumerate(source.ids()[:6]):
@@ -529,6 +549,23 @@ def _cut(folder: Source) -> None:
     path.write_bytes(path.read_bytes()[:-900])
 
 
+def _claiming(samples: int) -> Callable[[Source], None]:
+    """Let the header of a FLAC file say that it holds so many."""
+
+    def damage(folder: Source) -> None:
+        content = bytearray(folder.file("audio", 3).read_bytes())
+        content[21] = content[21] & 0xF0 | samples >> 32
+        content[22:26] = (samples & 0xFFFFFFFF).to_bytes(4, "big")
+        folder.file("audio", 3).write_bytes(content)
+
+    return damage
+
+
+def _large(folder: Source) -> None:
+    with folder.file("audio", 3).open("r+b") as file:
+        file.truncate(1 << 30)
+
+
 def _linked(folder: Source) -> None:
     path = folder.file("audio", 3)
     path.rename(folder.root.parent / "outside.flac")
@@ -553,6 +590,9 @@ MEDIA: dict[str, tuple[Callable[[Source], object], str]] = {
         r"audio file '.*' is 0\.700 s long; its row says 0\.050 s, with or without 0\.5 s",
     ),
     "short": (_of_length(0.45), r"audio file '.*' is 0\.450 s long; its row says 0\.050 s"),
+    "claim": (_claiming(1 << 35), r"audio file '.*' claims 34359738368 samples in \d+ bytes"),
+    "hour": (_claiming(1 << 26), r"audio file '.*' has 67108864 x 2 samples, more than"),
+    "large": (_large, r"audio file '.*' has 1073741824 bytes, more than"),
     "cut": (_cut, r"audio file '.*' (cannot be decoded|ends after)"),
 }
 
@@ -610,6 +650,13 @@ def _cell(table: str, column: str, row: int, value: Any) -> Callable[[Source], N
     return lambda folder: folder.change(table, column, row, value)
 
 
+def _as_text(table: pa.Table, column: str, row: int) -> pa.Table:
+    """Return a table with a column as text, of which one row is no number."""
+    cells: list[str | None] = table[column].cast(pa.string()).to_pylist()
+    cells[row] = "good"
+    return table.set_column(table.column_names.index(column), column, pa.array(cells))
+
+
 TABLES: dict[str, tuple[Callable[[Source], None], str, int]] = {
     "twice": (
         lambda f: f.change("samples", "sample_id", 3, f.ids()[2]),
@@ -632,6 +679,21 @@ TABLES: dict[str, tuple[Callable[[Source], None], str, int]] = {
     "hand": (
         _cell("strokes", "hand", 20, "B"),
         r"row 3 .*: labels/strokes.parquet row 20: hand is 'B', must be of L, R",
+        23,
+    ),
+    "half a stroke": (
+        _cell("strokes", "index", 20, 1.5),
+        r"row 3 .*: labels/strokes.parquet row 20: index is 1.5, which int32 cannot hold",
+        23,
+    ),
+    "large number": (
+        _cell("samples", "num_cycles", 3, 2**40),
+        r"row 3 .*: num_cycles is 1099511627776, which int32 cannot hold",
+        23,
+    ),
+    "text": (
+        lambda f: f.write("exercises", _as_text(f.tables["exercises"], "overall_score", 3)),
+        r"row 3 .*: labels/exercises.parquet row 3: overall_score is 'good', which float cannot",
         23,
     ),
     "stray": (
@@ -659,6 +721,19 @@ def test_a_broken_row_stops_the_import_or_is_left_out(tmp_path: Path, name: str)
     )
 
 
+def test_the_source_is_not_overwritten(bare: Source, capsys: pytest.CaptureFixture[str]) -> None:
+    before = files_of(bare.root)
+    command = ["import", "sousa", str(bare.root), str(bare.root / "."), "--overwrite"]
+    assert cli.main(command) == 1
+    assert "is the source itself; choose another folder" in capsys.readouterr().err
+    assert files_of(bare.root) == before
+
+
+def test_only_what_was_asked_for_is_said_to_be_missing(tmp_path: Path, bare: Source) -> None:
+    found = import_sousa(bare.root, tmp_path / "labels", LABELS)
+    assert found.left_out["without"] == []
+
+
 def test_tables_that_cannot_be_read_are_named(
     tmp_path: Path, bare: Source, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -669,12 +744,14 @@ def test_tables_that_cannot_be_read_are_named(
     assert cli.main(command) == 1
     assert f"sousa import: {path} cannot be read: " in capsys.readouterr().err
     path.write_bytes(whole)
-    bare.change("strokes", "index", 7, 1.5)
+    strokes = pq.read_table(path)
+    nested = pa.array([[0]] * len(strokes))
+    place = strokes.column_names.index("index")
+    pq.write_table(strokes.set_column(place, "index", nested), path)
     assert cli.main(command) == 1
     said = capsys.readouterr().err
-    assert "labels/strokes.parquet, rows 0 to 49: column index of type double: Float value 1.5" in (
-        said
-    )
+    assert "labels/strokes.parquet, rows 0 to" in said
+    assert "column index of type list" in said
     path.unlink()
     assert cli.main(command) == 1
     assert f"{bare.root} has no labels/strokes.parquet" in capsys.readouterr().err
@@ -723,3 +800,37 @@ def test_interrupted_or_by_several_processes_the_bytes_are_the_same(
     finished = import_sousa(source.root, out, GRID, workers=2)
     assert finished == Imported({"train": 24, "validation": 24, "test": 24}, finished.left_out)
     assert files_of(out) == expected
+
+
+def test_files_that_change_while_an_import_is_interrupted_are_read_again(
+    source: Source, tmp_path: Path
+) -> None:
+    out, whole, root = tmp_path / "out", tmp_path / "whole", tmp_path / "source"
+    shutil.copytree(source.root, root)
+    with pytest.raises(KeyboardInterrupt):
+        import_sousa(root, out, GRID, progress=_interrupted(30))
+    assert list(out.glob("midi_only/*.parquet"))
+    for path in root.glob("midi/*/*.mid"):
+        content = path.read_bytes()
+        path.write_bytes(content.replace(b"\x07\xa1\x20", b"\x07\xa1\x21"))
+    import_sousa(root, out, GRID)
+    import_sousa(root, whole, GRID)
+    assert files_of(out) == files_of(whole)
+    assert all(b"\x07\xa1\x21" in row["midi"] for row in rows_of(out, "midi_only").values())
+
+
+@pytest.mark.parametrize("name", ["quarantine.jsonl", "audio/train-00000-of-00001.parquet"])
+def test_a_damaged_import_is_mended_and_still_says_what_it_lacks(
+    source: Source, tmp_path: Path, name: str
+) -> None:
+    out, root = tmp_path / "out", tmp_path / "source"
+    shutil.copytree(source.root, root)
+    for path in root.glob("audio/flam/*.flac"):
+        path.write_bytes(path.read_bytes()[:-900])
+    request = Request(configs=("audio",))
+    whole = import_sousa(root, out, request, on_error="skip")
+    assert whole.left_out["faults"] > 0
+    before = files_of(out)
+    (out / name).unlink()
+    assert import_sousa(root, out, request, on_error="skip") == whole
+    assert files_of(out) == before

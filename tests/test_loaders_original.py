@@ -99,7 +99,9 @@ def in_split(split: str | None) -> list[str]:
     return [NAMES[row] for each in wanted for row in range(ROWS) if row % 4 in SPLITS[each]]
 
 
-@pytest.mark.parametrize("text", [pa.string(), pa.large_string(), pa.dictionary("int32", "utf8")])
+@pytest.mark.parametrize(
+    "text", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary("int32", "utf8")]
+)
 @pytest.mark.parametrize("val", ["val_profile_ids", "validation_profile_ids"])
 def test_splits_are_by_player_in_the_order_of_the_schema(
     tmp_path: Path, text: pa.DataType, val: str
