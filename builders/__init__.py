@@ -73,7 +73,7 @@ The modules in reading order, which is the order in which data flows:
     check_rows, check_measures, check_midi, check_import, check_sousa, check_audio
                               rows -> what is wrong with each
     row_facts                 rows -> a few figures of each
-    check_duplicates, check_ranges, check_leaks, check_sound_labels
+    check_players, check_duplicates, check_ranges, check_leaks, check_sound_labels
                               the figures of all rows -> what is wrong with the dataset
     check_tables, parts       which checks a dataset goes through; a row group through those of rows
     validate, judged          a folder -> a report, and what was found good before

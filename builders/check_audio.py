@@ -4,6 +4,7 @@ Every check takes a `Clip` and what was decoded, and returns what it measured an
 thing that is wrong.
 """
 
+import hashlib
 import io
 import math
 from collections.abc import Callable, Iterator
@@ -62,6 +63,7 @@ class Clip:
         duration_sec: As the row has it; NaN where it does not say.
         strokes: Times, velocities and kinds of the strokes, by field; empty where unknown.
         original: The same row's samples at 44.1 kHz, where they are to be compared.
+        sha256: Of the samples, where the row says it.
     """
 
     file: bytes | None
@@ -69,6 +71,7 @@ class Clip:
     duration_sec: float
     strokes: dict[str, NDArray[Any]]
     original: NDArray[np.int16] | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,6 +123,8 @@ def check_format(clip: Clip, audio: Decoded) -> Judged:
     if abs(off_sec) > 1 / audio.rate_hz:
         found = f"is {frames / audio.rate_hz:.4f} s long"
         wrong.append(f"{found}, duration_sec is {clip.duration_sec:.4f}")
+    if clip.sha256 and hashlib.sha256(audio.samples.astype("<i2").data).hexdigest() != clip.sha256:
+        wrong.append("the samples are not those of audio_sha256")
     return Judged(1000 * off_sec, wrong)
 
 
@@ -246,11 +251,14 @@ def clips_of(rows: Rows, recorded: Recorded) -> Iterator[Clip]:
     """
     lists = rows.strokes if "strokes" in rows else None
     files = rows.table["audio"].combine_chunks().field("bytes")
+    stated = "audio_sha256" in rows and recorded.rate_hz == SAMPLE_RATE
+    digests = rows.cells("audio_sha256") if stated else [None] * len(rows)
     for row, duration_sec in enumerate(rows["duration_sec"].tolist()):
         part = slice(*lists.starts[row : row + 2]) if lists else slice(0)
         yield Clip(
             file=files[row].as_py(),
             recorded=recorded,
             duration_sec=duration_sec,
+            sha256=digests[row],
             strokes={name: cell[part] for name, cell in lists.fields.items()} if lists else {},
         )

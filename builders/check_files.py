@@ -17,7 +17,7 @@ from sousa.builders import audio_schema, midi_schema
 from sousa.builders.features import arrow_schema
 from sousa.builders.findings import Doubt
 from sousa.builders.folder import SHARD_NAME, Folder, Shard, Split, features, one_line
-from sousa.builders.schema import CONFIG_RATES, CONFIGS, SPLITS, Label
+from sousa.builders.schema import CONFIG_RATES, CONFIGS, SPLITS, Label, ListOf
 from sousa.builders.view import Place
 
 Wrong = Iterator[tuple[str | Place, str]]
@@ -200,17 +200,18 @@ def check_row_groups(folder: Folder) -> Wrong:
 
 def check_ids(folder: Folder) -> Wrong:
     """Find sample ids that occur more than once in the dataset."""
-    ids = {name: _column(split, "sample_id") for name, split in folder.reference.items()}
-    chunks = [chunk for column in ids.values() for chunk in column.chunks]
-    pairs = pa.chunked_array(chunks, pa.string())
-    if not len(pairs):
-        return
-    counted = pc.value_counts(pairs)
+    groups = [group for split in folder.reference.values() for group in split.groups]
+    read = [(group, group.shard.read(group.number, ["sample_id"])) for group in groups]
+    stored = [
+        (group, table["sample_id"].combine_chunks())
+        for group, table in read
+        if "sample_id" in table.column_names
+    ]
+    counted = pc.value_counts(pa.chunked_array([ids for _, ids in stored], pa.string()))
     repeated = counted.filter(pc.greater(counted.field("counts"), 1)).field("values")
-    for name, column in ids.items():
-        rows = pc.indices_nonzero(pc.is_in(column, value_set=repeated)).to_pylist()
-        for row in rows:
-            where = folder.reference[name].read(row, row + 1, ["sample_id"]).where(0)
+    for group, ids in stored if len(repeated) else ():
+        for row in pc.indices_nonzero(pc.is_in(ids, value_set=repeated)).to_pylist():
+            where = Place(group.shard.path, group.first + row, ids[row].as_py())
             yield where, "its sample_id is not unique"
 
 
@@ -240,13 +241,13 @@ def check_groups(folder: Folder) -> Wrong:
     """Find performances whose recordings are in two splits, and files that play the same."""
     column, what = {
         midi_schema.KIND: ("events_sha256", "what plays as"),
-        audio_schema.KIND: (_group_column(folder), "group"),
+        audio_schema.KIND: (group_column(folder), "group"),
     }.get(folder.kind, ("augmentation_group_id", "augmentation group"))
     groups = {name: _distinct(split, column) for name, split in folder.reference.items()}
     yield from _shared(groups, what, _names(folder, column))
 
 
-def _group_column(folder: Folder) -> str:
+def group_column(folder: Folder) -> str:
     """Return the column by whose values an audio import was split."""
     stated = folder.plan.get("group")
     return stated if isinstance(stated, str) else "source_path"
@@ -256,7 +257,8 @@ def _names(folder: Folder, column: str) -> tuple[str, ...]:
     """Return the names of a column's classes, where its values are ids of such."""
     declared = (each for config in folder.splits for each in folder.declared(config))
     types = (each.type for each in declared if each.name == column)
-    return next((each.names for each in types if isinstance(each, Label)), ())
+    items = (each.item if isinstance(each, ListOf) else each for each in types)
+    return next((each.names for each in items if isinstance(each, Label)), ())
 
 
 def _shared(members: dict[str, set[Any]], what: str, names: tuple[str, ...] = ()) -> Wrong:
@@ -277,7 +279,10 @@ def _column(split: Split, name: str) -> pa.ChunkedArray:
 
 
 def _distinct(split: Split, name: str) -> set[Any]:
-    return set(_column(split, name).unique().to_pylist()) - {None}
+    """Return the values of a column; of one of lists, those in them."""
+    column = _column(split, name)
+    values = pc.list_flatten(column) if pa.types.is_list(column.type) else column
+    return set(values.unique().to_pylist()) - {None}
 
 
 FOLDER_CHECKS: Final[dict[str, Check]] = {

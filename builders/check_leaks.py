@@ -4,6 +4,9 @@ From each column of metadata alone two things are guessed by counting: the tier 
 not counted, and the player of performances that were not. A column from which either can be
 guessed better than by chance is a short cut that a model takes instead of listening. In the
 existing SOUSA data tempos are drawn once for each player, so that the tempo tells who plays.
+
+Of recordings with annotations their classes are guessed from what files they came in: a collection
+of which each class is of another rate or length is learned without its sound.
 """
 
 from collections.abc import Iterator
@@ -48,6 +51,16 @@ SEED: Final = 6
 """Of the shuffles; any other gives the same verdicts."""
 
 
+CLASS: Final = "class "
+"""Begins the names of columns with classes by which recordings are annotated."""
+
+KEPT_TOGETHER: Final = "kept together"
+"""Column with what is never on both sides of a split of recordings."""
+
+SOURCE: Final = ("source_sample_rate_hz", "source_channels", "duration_sec", "source_path")
+"""Columns about the file of a recording, of which the last tells its format."""
+
+
 class Guess(NamedTuple):
     """How well something was guessed.
 
@@ -68,8 +81,11 @@ class Guess(NamedTuple):
 
 
 def check(every: pa.Table, sampled: pa.Table, *, built: bool) -> Whole:
-    """Find columns from which the tier or the player can be guessed."""
+    """Find columns from which the tier or the player, or the class of a recording, is guessed."""
     del every, built
+    if any(name.startswith(CLASS) for name in sampled.column_names):
+        nothing = f"not judged: needs {FEWEST_ROWS} rows with two values of a class and of a source"
+        return _told(list(_of_recordings(sampled)), sampled.num_rows, nothing)
     if "profile_id" not in sampled.column_names:
         return Whole(0)
     known = sampled.filter(pc.is_valid(sampled["profile_id"]))
@@ -77,9 +93,14 @@ def check(every: pa.Table, sampled: pa.Table, *, built: bool) -> Whole:
     if known.num_rows < FEWEST_ROWS or _size(player) < FEWEST_PLAYERS:
         need = f"{FEWEST_ROWS} rows of {FEWEST_PLAYERS} players"
         return Whole(0, figure=f"not judged: needs {need}")
-    guesses = list(_guesses(known, player))
+    nothing = "not judged: no column of metadata has two values"
+    return _told(list(_guesses(known, player)), known.num_rows, nothing)
+
+
+def _told(guesses: list[tuple[str, str, Guess]], rows: int, nothing: str) -> Whole:
+    """Return what was guessed from which column, how well, and what of it is too well."""
     if not guesses:
-        return Whole(0, figure="not judged: no column of metadata has two values")
+        return Whole(0, figure=nothing)
     wrong = tuple(
         (
             f"column {name}",
@@ -95,7 +116,7 @@ def check(every: pa.Table, sampled: pa.Table, *, built: bool) -> Whole:
     }
     name, what, guess = max(guesses, key=lambda each: each[2].right - each[2].chance)
     figure = f"best guess: {what} from {name} {guess.right:.0%}, by chance {guess.chance:.0%}"
-    return Whole(known.num_rows, wrong, figure, figures)
+    return Whole(rows, wrong, figure, figures)
 
 
 def _guesses(table: pa.Table, player: Ints) -> Iterator[tuple[str, str, Guess]]:
@@ -114,6 +135,26 @@ def _guesses(table: pa.Table, player: Ints) -> Iterator[tuple[str, str, Guess]]:
             yield column.name, "tier", tier_guess(near, player, tier)
         if len(np.unique(performance)) > _size(player):
             yield column.name, "player", player_guess(codes, player, performance)
+
+
+def _of_recordings(table: pa.Table) -> Iterator[tuple[str, str, Guess]]:
+    for name in (name for name in table.column_names if name.startswith(CLASS)):
+        known = table.filter(pc.is_valid(table[name]))
+        label = _codes(known[name])
+        if known.num_rows < FEWEST_ROWS or _size(label) < 2:
+            continue
+        group = np.arange(known.num_rows)
+        if KEPT_TOGETHER in known.column_names:
+            group = _codes(known[KEPT_TOGETHER])
+        for source in (source for source in SOURCE if source in known.column_names):
+            values = known[source]
+            if source == "source_path":
+                suffixes = pc.extract_regex(pc.utf8_lower(values), r"\.(?P<suffix>[^./]*)$")
+                codes = _codes(pc.struct_field(suffixes, 0))
+            else:
+                codes = _binned(values)
+            if len(np.unique(codes)) > 1:
+                yield source, name.removeprefix(CLASS), player_guess(codes, label, group)
 
 
 def _tiers(table: pa.Table) -> Ints | None:
@@ -161,7 +202,10 @@ def _held_out(share: NDArray[np.float64], tier: Ints) -> float:
 
 
 def player_guess(codes: Ints, player: Ints, performance: Ints) -> Guess:
-    """Guess the player of half of the performances, by counting the rows of the other half."""
+    """Guess the player of half of the performances, by counting the rows of the other half.
+
+    Of recordings: the class of half of the groups that are kept together.
+    """
     rng = np.random.default_rng(SEED)
     half = rng.random(_size(performance)) < 0.5
     counted = half[performance]

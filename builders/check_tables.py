@@ -2,7 +2,8 @@
 
 An error is what contradicts itself: files, rows, splits. What checks of the whole dataset find in
 data that was imported are warnings: the source is as it is, and a person should know. In data that
-we built they are errors.
+we built they are errors. How loud recordings are, nobody but their makers decides: many are full of
+samples at full scale.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from sousa.builders import (
     check_duplicates,
     check_leaks,
     check_midi,
+    check_players,
     check_ranges,
     check_sound_labels,
     midi_schema,
@@ -37,6 +39,7 @@ DEAR: Final = ("tokens", "scores", "import")
 """Checks of labels that only a sample goes through, as those of audio."""
 
 WHOLE_CHECKS: Final = {
+    "players": check_players.check,
     "duplicates": check_duplicates.check,
     "ranges": check_ranges.check,
     "leaks": check_leaks.check,
@@ -65,25 +68,27 @@ class Checks:
     doubtful: frozenset[str]
 
 
-def _checks(rows: Mapping[str, Any], derived: Mapping[str, Any], *, built: bool) -> Checks:
+def _checks(
+    rows: Mapping[str, Any], derived: Mapping[str, Any], doubtful: tuple[str, ...]
+) -> Checks:
     names = (*FOLDER_CHECKS, "configs", *GATES, *rows, *derived)
     names += (*check_audio.AUDIO_CHECKS, *WHOLE_CHECKS)
-    doubtful = () if built else ("ranges", "leaks", "sound_labels")
     return Checks(rows, derived, names, frozenset(doubtful))
 
 
+_OF_SOURCE: Final = ("ranges", "leaks", "sound_labels")
 _ROWS: Final = {**ROW_CHECKS, "measured": (("strokes", "measures"), check_figures)}
 _IMPORTED: Final = {"import": (NEEDED, check_import), "tokens": DERIVED_CHECKS["tokens"]}
 
 CHECKS_OF: Final[Mapping[str, Checks]] = {
-    BUILT: _checks(_ROWS, DERIVED_CHECKS, built=True),
-    midi_schema.KIND: _checks({}, _IMPORTED, built=False),
-    sousa_schema.KIND: _checks(SOUSA_CHECKS, SOUSA_DERIVED, built=False),
-    audio_schema.KIND: _checks({}, {}, built=False),
+    BUILT: _checks(_ROWS, DERIVED_CHECKS, ()),
+    midi_schema.KIND: _checks({}, _IMPORTED, _OF_SOURCE),
+    sousa_schema.KIND: _checks(SOUSA_CHECKS, SOUSA_DERIVED, _OF_SOURCE),
+    audio_schema.KIND: _checks({}, {}, (*_OF_SOURCE, "level", "loudness")),
 }
 """The checks by what a dataset was made of."""
 
-UNKNOWN: Final = _checks(_ROWS, DERIVED_CHECKS, built=False)
+UNKNOWN: Final = _checks(_ROWS, DERIVED_CHECKS, _OF_SOURCE)
 """Those of a folder that does not say what it was made of."""
 
 

@@ -30,7 +30,10 @@ COMMANDS: Final = {
     "export": ("sousa.builders.export_commands", "Write a dataset in another project's layout."),
     "tokenize": ("sousa.builders.tokenize_commands", "Add or replace a dataset's token columns."),
     "tokenizer": ("sousa.builders.subword_commands", "Train subwords on a token column."),
-    "validate": ("sousa.builders.commands", "Check everything in a dataset; exit 1 if any fails."),
+    "validate": (
+        "sousa.builders.validate_commands",
+        "Check everything in a dataset; exit 1 if any fails.",
+    ),
     "card": ("sousa.cards.commands", "Write README.md from what the shards hold."),
     "push": ("sousa.cards.commands", "Publish a dataset on the Hub, or bring it up to date there."),
     "info": ("sousa.cards.commands", "Show what is in a dataset, in one screen."),

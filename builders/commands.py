@@ -1,13 +1,10 @@
-"""The commands that make and check datasets: `sousa build`, `sousa validate`."""
+"""The command that makes datasets: `sousa build`."""
 
 import argparse
-import json
-import sys
 from typing import Any, Final
 
-from sousa.builders import judged
 from sousa.builders.build import build
-from sousa.builders.cli import WRONG_DATA, one_line
+from sousa.builders.cli import one_line
 from sousa.builders.labels import SCORE_SETS
 from sousa.builders.options import add_workers, check_workers, describe, folder, names
 from sousa.builders.plan import PRESET_SIZES, Plan, make_plan
@@ -15,7 +12,6 @@ from sousa.builders.progress import Progress
 from sousa.builders.rudiments import RUDIMENTS
 from sousa.builders.schema import CONFIGS, SPLITS
 from sousa.builders.tokens import OWN_TYPES
-from sousa.builders.validate import num_rows, validate
 from sousa.builders.workers import ENGINES
 
 
@@ -76,29 +72,5 @@ def _plan(options: argparse.Namespace) -> Plan:
         raise argparse.ArgumentError(None, one_line(error)) from error
 
 
-def _add_validate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=folder, metavar="OUT", help="a dataset's folder")
-    parser.add_argument("--all", action="store_true", help="check the audio of every row")
-    parser.add_argument("--json", action="store_true", help="print all of it as JSON")
-    add_workers(parser)
-
-
-def _validate(options: argparse.Namespace) -> int:
-    check_workers(options.workers)
-    with Progress(num_rows(options.out), "rows") as progress:
-        report = validate(
-            options.out, every=options.all, workers=options.workers, progress=progress
-        )
-    if options.json:
-        json.dump(report.to_json(), sys.stdout, indent=1, allow_nan=False)
-        sys.stdout.write("\n")
-    else:
-        sys.stdout.writelines(f"{line}\n" for line in report.lines())
-    if not report.is_good:
-        return WRONG_DATA
-    judged.remember(options.out)
-    return 0
-
-
-OPTIONS: Final = {"build": _add_build, "validate": _add_validate}
-RUN: Final = {"build": _build, "validate": _validate}
+OPTIONS: Final = {"build": _add_build}
+RUN: Final = {"build": _build}

@@ -274,6 +274,8 @@ def open_shard(path: str, file: Path, declared: pa.Schema, *, exact: bool = Fals
         OSError: If the file is damaged.
         pyarrow.ArrowException: If it is damaged in another way.
     """
+    if not file.is_file():  # a pipe would keep us waiting
+        raise FileNotFoundError("it is no file")
     with pq.ParquetFile(file) as parquet:
         schema = parquet.schema_arrow
         usable = {f.name for f in declared if f.name in schema.names and schema.field(f.name) == f}

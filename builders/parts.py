@@ -11,9 +11,10 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from sousa.builders import sousa_schema
+from sousa.builders import audio_schema, sousa_schema
 from sousa.builders.check_audio import Clip, Verdict, clips_of, judge_pair
-from sousa.builders.check_files import read_manifest
+from sousa.builders.check_files import group_column, read_manifest
+from sousa.builders.check_leaks import CLASS, KEPT_TOGETHER, SOURCE
 from sousa.builders.check_midi import Context
 from sousa.builders.check_rows import check_lists, check_values
 from sousa.builders.check_tables import DEAR, checks_of
@@ -22,10 +23,11 @@ from sousa.builders.folder import DAMAGE, Folder, Group, Split, one_line, open_f
 from sousa.builders.guarded import Begin, Lost
 from sousa.builders.labels import SCORE_SETS
 from sousa.builders.row_facts import Sounded, every_row, sampled_rows
+from sousa.builders.schema import Label, Value
 from sousa.builders.tokens import Tokenizer, load_tokenizer
 from sousa.builders.view import Rows
 
-HEARD: Final = ("sample_id", "duration_sec", "strokes", "audio")
+HEARD: Final = ("sample_id", "duration_sec", "strokes", "audio", "audio_sha256")
 """Columns that the checks of audio need."""
 
 STOPS: Final = (*DAMAGE, ArithmeticError, LookupError, TypeError, ValueError, MemoryError)
@@ -96,6 +98,7 @@ def judge_piece(
 
 @lru_cache(maxsize=1)
 def _opened(root: Path) -> "Judge":
+    pa.set_memory_pool(pa.system_memory_pool())  # the usual one gives memory back and takes it anew
     return Judge(open_folder(root))
 
 
@@ -148,7 +151,8 @@ class Judge:
         if piece.heard and "audio" in fit and "duration_sec" in fit:
             sounds = self._judge_audio(part.tally, fit, piece, group)
         if piece.judged and piece.sampled:
-            part.sampled = _beside(part.every, sampled_rows(fit, sounds))
+            named = _annotated(self.folder, piece.config)
+            part.sampled = _beside(part.every, sampled_rows(fit, sounds, named))
 
     def _fit(self, tally: Tally, rows: Rows, config: str) -> Rows:
         """Return the rows that pass the gates; the others are noted."""
@@ -238,6 +242,20 @@ def context_of(folder: Folder) -> tuple[Context, list[tuple[str, str]]]:
     if not isinstance(stated, str) or stated not in SCORE_SETS:
         stated = sousa_schema.SCORE_SET if folder.kind == sousa_schema.KIND else SCORE_SETS[0]
     return Context(tokenizers, stated), wrong
+
+
+def _annotated(folder: Folder, config: str) -> dict[str, str]:
+    """Return the columns of recordings that are looked at for leaks, by what they are there."""
+    if folder.kind != audio_schema.KIND:
+        return {}
+    declared = folder.declared(config)
+    classes = {
+        CLASS + column.name: column.name for column in declared if isinstance(column.type, Label)
+    }
+    group = group_column(folder)
+    types = [column.type for column in declared if column.name == group]
+    together = {KEPT_TOGETHER: group} if types and isinstance(types[0], Label | Value) else {}
+    return classes | together | {name: name for name in SOURCE}
 
 
 def _has(rows: Rows, needed: tuple[str, ...]) -> bool:

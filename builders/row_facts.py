@@ -1,6 +1,8 @@
 """Rows to what the checks of a whole dataset compare: a few figures of each."""
 
 import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -22,6 +24,8 @@ LOWEST_HZ: Final = 60.0
 FRAME: Final = 1024
 """Samples of each spectrum."""
 
+WINDOW: Final = np.hanning(FRAME).astype(np.float32)
+
 HOP: Final = 4 * FRAME
 """Samples between them: a sample of the clip, which is much the same throughout."""
 
@@ -32,7 +36,10 @@ SOUND: Final = BANDS + len(ENVELOPE) + 1
 """Numbers that describe a sound: bands, envelope, level."""
 
 PLACE: Final = ("file", "row", "split")
-EVERY: Final = ("sample_id", "augmentation_group_id", "profile_id")
+EVERY: Final = (
+    *("sample_id", "augmentation_group_id", "profile_id"),
+    *("skill_tier", "dominant_hand"),
+)
 """Columns of all rows that are kept; those of a sample are all but lists and files."""
 
 
@@ -51,20 +58,26 @@ def every_row(rows: Rows, split: str) -> pa.Table:
     return pa.table(table)
 
 
-def digest(content: bytes) -> int:
+def digest(content: bytes | memoryview) -> int:
     """Return 64 bits that tell contents apart."""
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.sha256(content).digest()[:8], "little")
 
 
-def sampled_rows(rows: Rows, sounds: "list[Sounded | None]") -> pa.Table:
+def sampled_rows(
+    rows: Rows, sounds: "list[Sounded | None]", named: Mapping[str, str] | None = None
+) -> pa.Table:
     """Return what is compared of a sample: labels, spreads, and the sound.
 
     Args:
         rows: Rows of one split.
         sounds: Of each row, where it was heard.
+        named: Further columns that are kept, and the names they get.
     """
     scalars = [column.name for column in METADATA + SCORE_COLUMNS if column.name in rows]
     table = {name: rows.table[name].combine_chunks() for name in scalars}
+    for kept, name in (named or {}).items():
+        if name in rows:
+            table[kept] = rows.table[name].combine_chunks()
     if "strokes" in rows:
         timing, velocity = spreads(rows)
         table |= {"timing_sd_ms": pa.array(timing), "velocity_cv": pa.array(velocity)}
@@ -119,7 +132,7 @@ class Sounded:
     def __init__(self, audio: Decoded, level_dbfs: float) -> None:
         """Describe what was decoded, of which the level is known."""
         samples = np.ascontiguousarray(audio.samples[:, 0])
-        self.digest = digest(samples.tobytes())
+        self.digest = digest(samples.data)
         self.spectrum = np.append(_described(samples, audio.rate_hz), np.float32(level_dbfs))
 
 
@@ -127,9 +140,8 @@ def _described(samples: NDArray[np.int16], rate_hz: int) -> NDArray[np.float32]:
     if len(samples) < FRAME:
         samples = np.pad(samples, (0, FRAME - len(samples)))
     frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME)[::HOP].astype(np.float32)
-    power = np.abs(np.fft.rfft(frames * np.hanning(FRAME).astype(np.float32), axis=1)) ** 2
-    edges_hz = np.geomspace(LOWEST_HZ, rate_hz / 2, BANDS + 1)
-    edges = np.unique(np.rint(edges_hz * FRAME / rate_hz).astype(int))
+    power = np.abs(np.fft.rfft(frames * WINDOW, axis=1)) ** 2
+    edges = _edges(rate_hz)
     sums = np.cumsum(np.pad(power.mean(axis=0), (1, 0)), dtype=np.float64)
     bands = np.zeros(BANDS)
     bands[: len(edges) - 1] = _db(np.diff(sums[edges]))
@@ -137,6 +149,13 @@ def _described(samples: NDArray[np.int16], rate_hz: int) -> NDArray[np.float32]:
     energy = _db(power.sum(axis=1, dtype=np.float64))
     envelope = np.percentile(energy, ENVELOPE) - energy.max()
     return np.concatenate([bands, envelope]).astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def _edges(rate_hz: int) -> NDArray[np.int64]:
+    """Return where the bands begin and end, as places in a spectrum."""
+    edges_hz = np.geomspace(LOWEST_HZ, rate_hz / 2, BANDS + 1)
+    return np.unique(np.rint(edges_hz * FRAME / rate_hz).astype(np.int64))
 
 
 def _db(power: NDArray[np.float64]) -> NDArray[np.float64]:

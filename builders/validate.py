@@ -9,6 +9,7 @@ import pickle
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Final
 
 import pyarrow as pa
@@ -75,10 +76,10 @@ def validate(
     folder = open_folder(Path(root))
     checks = checks_of(folder)
     tally = Tally(checks.names, checks.doubtful)
-    _check_folder(folder, tally)
     every_row, sampled = [], []
     pieces = list(_pieces(folder, None if every else sample))
-    for part in _parts(folder, pieces, workers, progress or (lambda _: None)):
+    told = progress or (lambda _: None)
+    for part in _parts(folder, pieces, workers, told, lambda: _check_folder(folder, tally)):
         tally.merge(part.tally)
         every_row.append(part.every)
         sampled.append(part.sampled)
@@ -158,19 +159,51 @@ def _alike(folder: Folder, one: Split, other: Split) -> bool:
     return one.rows == other.rows and folder.is_whole(one) and folder.is_whole(other)
 
 
-def _parts(folder: Folder, pieces: list[Piece], workers: int, progress: Progress) -> Iterator[Part]:
-    """Judge pieces, here or in processes; in order."""
+def _parts(
+    folder: Folder,
+    pieces: list[Piece],
+    workers: int,
+    progress: Progress,
+    before: Callable[[], None],
+) -> Iterator[Part]:
+    """Judge pieces, here or in processes; in order.
+
+    What is to be done before the first is here done meanwhile: processes take a while to start.
+    """
     if workers == 1 or sum(piece.rows for piece in pieces) < FEWEST_SHARED:
+        before()
         judge = Judge(folder)
         for piece in pieces:
             yield judge.part(piece)
             progress(piece.rows)
         return
+    waited = _meanwhile(before)
     with tempfile.TemporaryDirectory(prefix="sousa-validate-") as state:
         jobs = [(folder.root, Path(state), number, piece) for number, piece in enumerate(pieces)]
         run_guarded(judge_piece, jobs, workers=workers, limit_sec=PIECE_SEC, progress=progress)
+        waited()
         for number in range(len(pieces)):
             yield pickle.loads((Path(state) / str(number)).read_bytes())
+
+
+def _meanwhile(work: Callable[[], None]) -> Callable[[], None]:
+    """Start work in a thread, which ends with the program; return what waits for it."""
+    raised: list[Exception] = []
+
+    def run() -> None:
+        try:
+            work()
+        except Exception as error:  # raised where it is waited for
+            raised.append(error)
+
+    def wait() -> None:
+        thread.join()
+        if raised:
+            raise raised[0]
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    return wait
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table:
