@@ -22,6 +22,8 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -32,6 +34,10 @@ from sousa.loaders import Loader, TokenDataset, Vocabulary, create_token_dataloa
 CHECKPOINTS = 2  # that are kept
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
 DECAY = 0.1  # where it ends, as a share of its height
+
+
+class Refused(Exception):
+    """Something that does not fit; its text is one line."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,15 @@ class Settings:
     dropout: float = 0.1
     rate: float = 1e-3
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "save_every", "width", "layers", "heads"):
+            if getattr(self, name) < 1:
+                raise Refused(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.width % self.heads:
+            raise Refused(f"width must be a multiple of heads, got {self.width} and {self.heads}")
+        if not 0 <= self.dropout < 1:
+            raise Refused(f"dropout must be in [0, 1), got {self.dropout}")
 
 
 class Block(nn.Module):
@@ -98,10 +113,6 @@ class LanguageModel(nn.Module):
         for block in self.blocks:
             x = block(x, mask[:, None])
         return self.norm(x) @ self.tokens.weight.T
-
-
-class Refused(Exception):
-    """Something that does not fit; its text is one line."""
 
 
 class Run:
@@ -157,6 +168,13 @@ class Run:
         total = functional.cross_entropy(scores.flatten(0, 1), labels, reduction="sum")
         return total, self.accelerator.reduce((labels >= 0).sum(), "sum")
 
+    def backward(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        """Work out the gradients of the mean over all tokens; return what `loss` returns."""
+        total, tokens = self.loss(batch)
+        # Gradients are averaged over processes; each token shall count the same.
+        self.accelerator.backward(total * self.accelerator.num_processes / tokens)
+        return total.detach(), tokens
+
     def learning_rate(self) -> float:
         """Return the learning rate of the next step: a rise, then a straight line down."""
         done = self.step / max(1, self.settings.steps)
@@ -171,16 +189,14 @@ class Run:
             for batch in self.loader:
                 for group in self.optimizer.param_groups:
                     group["lr"] = self.learning_rate()
-                total, tokens = self.loss(batch)
-                # Gradients are averaged over processes; each token shall count the same.
-                self.accelerator.backward(total * self.accelerator.num_processes / tokens)
+                total, tokens = self.backward(batch)
                 self.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
                 self.optimizer.step()
                 self.optimizer.zero_grad()
                 self.step += 1
                 last = self.step == self.settings.steps
                 if last or self.step % self.settings.save_every == 0:
-                    self.save(float(self.accelerator.reduce(total.detach(), "sum") / tokens))
+                    self.save(float(self.accelerator.reduce(total, "sum") / tokens))
                 if last:
                     break
 
@@ -240,7 +256,10 @@ class Run:
                 f"{self.accelerator.num_processes}: its bits could not be the same"
             )
         self.loader.load_state_dict(state["place"])
-        self.accelerator.load_state(str(checkpoint))
+        try:
+            self.accelerator.load_state(str(checkpoint))
+        except Exception as error:  # each file in it has errors of its own
+            raise Refused(f"{checkpoint} is damaged: {one_line(error)}") from error
         self.step = state["step"]
 
 
@@ -250,6 +269,10 @@ def packed(own: Settings, split: str) -> TokenDataset:
     return TokenDataset(
         own.data, own.column, size, "pack", bos=True, eos=True, cut=own.cut, split=split
     )
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -269,8 +292,6 @@ def settings_of(checkpoint: Path) -> Settings:
 
 def weights(checkpoint: Path, vocabulary: Vocabulary, settings: Settings) -> dict[str, Tensor]:
     """Return the weights of a checkpoint, if they fit tokens and model."""
-    from safetensors.torch import load_file
-
     state = json.loads((checkpoint / "run.json").read_text())
     if state["tokenizer"] != vocabulary.hash:
         raise Refused(
@@ -281,7 +302,10 @@ def weights(checkpoint: Path, vocabulary: Vocabulary, settings: Settings) -> dic
         theirs, ours = state["settings"][name], getattr(settings, name)
         if theirs != ours:
             raise Refused(f"{name} is {theirs} in {checkpoint}, not {ours}")
-    return load_file(checkpoint / "model.safetensors")
+    try:
+        return load_file(checkpoint / "model.safetensors")
+    except SafetensorError as error:
+        raise Refused(f"{checkpoint} is damaged: {one_line(error)}") from error
 
 
 def drawn(scores: Tensor, allowed: Tensor, heat: float, top_k: int) -> int:

@@ -1,5 +1,6 @@
 """What each argument of a `TokenDataset` becomes."""
 
+from pathlib import Path
 from typing import Any
 
 from sousa.loaders.samplers import whole
@@ -85,7 +86,7 @@ def chosen_vocabulary(stored: Vocabulary | None, given: Any, column: str) -> Voc
     """
     if given is None:
         return stored
-    named = given if isinstance(given, Vocabulary) else Vocabulary.read(given)
+    named = given if isinstance(given, Vocabulary) else Vocabulary.read(Path(given))
     if stored is not None and stored.hash != named.hash:
         raise ValueError(
             f"column {column} was made by the tokenizer {stored.name} (hash {stored.hash[:12]}), "

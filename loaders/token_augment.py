@@ -10,7 +10,7 @@ import pyarrow as pa
 from sousa.loaders.layout import Indices, hashed
 from sousa.loaders.samplers import whole
 from sousa.loaders.token_labels import Change, follow
-from sousa.loaders.token_tempo import at_other_tempos
+from sousa.loaders.token_tempo import at_other_tempos, onsets_moved
 from sousa.loaders.token_values import Ragged, check_ids, ragged, row_keys
 from sousa.loaders.token_vocabulary import Vocabulary
 
@@ -99,8 +99,9 @@ class Augmentation:
             not.
         tempo: The slowest and the fastest tempo, as shares of the row's own. The grid moves with
             it, deviations from it stay as they are in milliseconds: what makes a performance
-            skilled. Needs `grid` tokens; rows with several tempos, time signatures or tracks keep
-            theirs, and so do those that would become longer.
+            skilled. The grid is the tokens' own: what is off it is the distance to its nearest
+            step. Needs `grid` tokens; rows with several tempos, time signatures or tracks keep
+            theirs, and so do those that would become longer, or be cut into sequences otherwise.
         mirror: Share of rows whose hands are exchanged, in tokens that tell hands, and in labels.
         seed: At least 0.
         column: Which column `set_transform` changes.
@@ -179,18 +180,23 @@ class Augmentation:
         slowest, fastest = self.tempo or (1.0, 1.0)
         return np.asarray(slowest * (fastest / slowest) ** self._drawn(keys, epoch, TEMPO))
 
-    def changed(self, rows: Ragged, keys: Keys, epoch: int) -> Ragged:
+    def changed(
+        self, rows: Ragged, keys: Keys, epoch: int, *, steady: Flags | None = None
+    ) -> Ragged:
         """Return the rows of an epoch; none is longer than it was.
 
         Args:
             rows: Whole ones.
             keys: What tells each from others, see `row_keys`.
             epoch: Which one.
+            steady: Which rows keep their tempo; None for no others than those that must.
         """
         first, last = rows.offsets[0], rows.offsets[-1]
         rows = Ragged(rows.values[first:last].copy(), rows.offsets - first)
         if self.tempo is not None:
-            rows = at_other_tempos(rows, self.vocabulary, self.factors(keys, epoch))
+            factors = self.factors(keys, epoch)
+            factors = factors if steady is None else np.where(steady, 1.0, factors)
+            rows = at_other_tempos(rows, self.vocabulary, factors)
         if self.velocity:
             self._velocities.moved(rows, self.offsets(keys, epoch, VELOCITY, self.velocity))
         if self.pitch:
@@ -215,9 +221,11 @@ class Augmentation:
         check_ids(before, self.vocabulary, self.column)
         after = self.changed(before, keys, self.epoch)
         pairs = (self._velocities.highest(after) - self._velocities.highest(before)).tolist()
-        tempos = (self._tempos.highest(after) / self._tempos.highest(before)).tolist()
+        tempos = [self._tempos.highest(rows) for rows in (before, after)]
+        moved = onsets_moved(before, self.vocabulary, *tempos)
+        factors = (tempos[1] / tempos[0]).tolist()
         mirrored = self.mirrored(keys, self.epoch).tolist()
-        changes = [Change(*each) for each in zip(tempos, pairs, mirrored, strict=True)]
+        changes = [Change(*each) for each in zip(factors, pairs, mirrored, moved, strict=True)]
         kept = {name: values for name, values in batch.items() if name not in STALE}
         followed = {name: follow(name, values, changes) for name, values in kept.items()}
         return followed | {self.column: [after.row(at).tolist() for at in range(after.rows)]}

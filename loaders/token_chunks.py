@@ -14,7 +14,7 @@ from sousa.loaders.layout import Indices
 from sousa.loaders.targets import Target
 from sousa.loaders.token_augment import Augmentation
 from sousa.loaders.token_cuts import cut
-from sousa.loaders.token_rules import Pieces
+from sousa.loaders.token_rules import Pieces, Rules
 from sousa.loaders.token_sequences import Flat, Sequences, gathered
 from sousa.loaders.token_values import Ragged, row_keys
 
@@ -83,14 +83,17 @@ class TokenChunk:
         self, pieces: Pieces, counts: Indices, augmentation: Augmentation, epoch: int
     ) -> Flat:
         """Return the tokens of some pieces of rows that were changed, each cut anew."""
+        rules = self.sequences.rules
         rows, place = np.unique(pieces.row, return_inverse=True)
-        changed = augmentation.changed(self.sequences.rows.take(rows), self.keys(rows), epoch)
-        anew = cut(changed, self.sequences.rules)
-        first = np.searchsorted(anew.row, np.arange(len(rows)))
-        most = np.bincount(anew.row, minlength=len(rows)) - 1
-        chosen = anew.take(first[place] + np.minimum(pieces.number, most[place]))
-        flat = gathered(changed, chosen, counts, self.sequences.rules)
-        return flat._replace(rows=pieces.row)
+        whole, keys = self.sequences.rows.take(rows), self.keys(rows)
+        changed = augmentation.changed(whole, keys, epoch)
+        anew = cut(changed, rules)
+        unfit = misfits(cut(whole, rules), anew, rules, len(rows))
+        if unfit.any():
+            changed = augmentation.changed(whole, keys, epoch, steady=unfit)
+            anew = cut(changed, rules)
+        chosen = anew.take(np.searchsorted(anew.row, np.arange(len(rows)))[place] + pieces.number)
+        return gathered(changed, chosen, counts, rules)._replace(rows=pieces.row)
 
     def described(
         self, rows: Indices, counts: Indices, augmentation: Augmentation | None, epoch: int
@@ -113,6 +116,16 @@ class TokenChunk:
             more["row_labels"] = tensor_of(labels, self.target)
             more["label_mask"] = self.target.mask(more["row_labels"])
         return more
+
+
+def misfits(before: Pieces, after: Pieces, rules: Rules, rows: int) -> npt.NDArray[np.bool_]:
+    """Return which rows are cut into another number of pieces, or into such as fit in no pack."""
+    counts = [np.bincount(pieces.row, minlength=rows) for pieces in (before, after)]
+    unfit = np.asarray(counts[0] != counts[1])
+    if rules.mode == "pack":
+        old, new = (pieces.take(~unfit[pieces.row]) for pieces in (before, after))
+        unfit[new.row[new.sizes(rules) > old.sizes(rules)]] = True
+    return unfit
 
 
 def flippable(mirrored: npt.NDArray[np.bool_], target: Target) -> npt.NDArray[np.bool_]:

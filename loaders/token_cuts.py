@@ -73,8 +73,12 @@ def windows(rows: Ragged, row: Indices, prefix: Indices, rules: Rules) -> list[C
         made.append(Cut(row, start, stop, last, again, inside))
         following, inside = stop, within
         if rules.stride is not None:
-            wanted = np.minimum(start + rules.stride, end)
-            following, inside = after_stride(rows.values, (start, stop, wanted), within, rules)
+            wanted = start + rules.stride
+            spans = start, stop, np.minimum(wanted, end - 1)
+            following, inside = after_stride(rows.values, spans, within, rules)
+            ended = wanted >= end  # what is left is not reached, or there was no room for EOS
+            beyond = np.where(wanted > start + room, end, stop)
+            following, inside = np.where(ended, beyond, following), np.where(ended, within, inside)
         left = ~last & (following < end)
         again = np.maximum(stop - following, 0)[left]
         row, start, end, inside = row[left], following[left], end[left], inside[left]
@@ -87,13 +91,11 @@ def after_stride(
 ) -> tuple[Indices, Flags]:
     """Return where the next windows begin, and whether that is within an event."""
     start, stop, wanted = spans
-    at = latest(values, np.minimum(wanted, len(values) - 1), start, rules.begins)
+    at = latest(values, wanted, start, rules.begins)
     if rules.begins is not rules.events:
-        events = latest(values, np.minimum(wanted, len(values) - 1), start, rules.events)
-        at = np.where(at < 0, events, at)
+        at = np.where(at < 0, latest(values, wanted, start, rules.events), at)
     found = at >= 0
-    ended = wanted > len(values) - 1
-    return np.where(ended, wanted, np.where(found, at, stop)), ~found & within
+    return np.where(found, at, stop), ~found & within
 
 
 def stops(values: Ids, start: Indices, limit: Indices, rules: Rules) -> tuple[Indices, Flags]:

@@ -182,18 +182,26 @@ class TokenDataset(TokenSamples, Dataset[Sample]):
         Raises:
             IndexError: If there is no such sequence.
         """
+        return self.samples(self._chunk, self._numbers(indices), self.epoch)
+
+    def _numbers(self, indices: Sequence[int]) -> list[int]:
+        """Return which sequences are meant; a negative index counts from the end."""
         size = len(self)
         for index in indices:
             if not -size <= index < size:
                 raise IndexError(f"index must be in [{-size}, {size}), got {index}")
-        return self.samples(self._chunk, [index % size for index in indices], self.epoch)
+        return [index % size for index in indices]
 
     def pair(self, index: int) -> Pair:
-        """Return a sequence as what a model reads and what it shall say."""
-        return pair_of(self._chunk.drawn([index % len(self)], self.augment, self.epoch))
+        """Return a sequence as what a model reads and what it shall say.
+
+        Raises:
+            IndexError: If there is no such sequence.
+        """
+        return pair_of(self._chunk.drawn(self._numbers([index]), self.augment, self.epoch))
 
     def chunk(self) -> TokenChunk:
-        """Return all rows."""
+        """Return all rows; of a stream, those that were read last and gave sequences."""
         return self._chunk
 
     def detached(self) -> "TokenDataset":
@@ -263,6 +271,8 @@ class TokenStream(TokenDataset, IterableDataset[Sample]):
         """Return the sequences of a window of rows, and count their tokens."""
         chunk = self.reading.chunk(window.table, window.rows, self.rules)
         self._accounting += chunk.sequences.accounting
+        if len(chunk):
+            self._chunk = chunk
         return chunk
 
     def __iter__(self) -> Iterator[Sample]:

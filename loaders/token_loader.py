@@ -12,7 +12,7 @@ import torch
 from sousa.loaders.arguments import checked_ranks, choose_device, choose_workers
 from sousa.loaders.checks import check_flag, check_function
 from sousa.loaders.chunks import Pick
-from sousa.loaders.collate import Batch
+from sousa.loaders.collate import Batch, emptied
 from sousa.loaders.dataset import SOUSADataset
 from sousa.loaders.feeds import Feed, IndexFeed, Next
 from sousa.loaders.fetched import Collate, Fetched, Job, Maker
@@ -127,8 +127,9 @@ class TokenMaker(Maker):
         """Return the batch of a job."""
         started = time.perf_counter()
         wanted = cast("TokenJob", job)
-        groups = self._groups(wanted)
-        if isinstance(self.collator, TokenCollator) and not self.tokens.transforms:
+        groups = self._groups(wanted) or [(self.tokens.chunk(), [])]  # nothing is left for a rank
+        plain = not self.tokens.transforms or not groups[0][1]
+        if isinstance(self.collator, TokenCollator) and plain:
             batch, tokens = self._gathered(groups, wanted.epoch, self.collator)
         else:
             batch, tokens = self._of_samples(groups, wanted.epoch)
@@ -157,9 +158,11 @@ class TokenMaker(Maker):
         samples = [
             dict(sample)
             for chunk, each in groups
-            for sample in self.tokens.samples(chunk, each, epoch)
+            for sample in self.tokens.samples(chunk, each or [0], epoch)
         ]
-        return self.collator(samples), sum(len(sample["input_ids"]) for sample in samples)
+        tokens = sum(len(sample["input_ids"]) for sample in samples)
+        batch = self.collator(samples)
+        return (batch, tokens) if groups[0][1] else (emptied(batch), 0)
 
     def _gathered(
         self,

@@ -75,6 +75,35 @@ def at_other_tempos(
     return made
 
 
+def onsets_moved(
+    rows: Ragged, vocabulary: Vocabulary, old: Indices, new: Indices
+) -> list[list[float]]:
+    """Return by how many milliseconds the notes of each row begin later at its new tempo.
+
+    Args:
+        rows: As they were.
+        vocabulary: Of the tokens.
+        old: Quarter notes a minute of each row.
+        new: The same after it was changed; rows with the same have nothing moved.
+    """
+    moved: list[list[float]] = [[] for _ in range(rows.rows)]
+    changed = np.asarray(new != old)
+    if changed.any():
+        events = events_of(rows, vocabulary, changed)
+        ticks = events.grid + scaled(events, new / old)
+        tick_ms = 60_000 / TICKS_PER_QUARTER
+        before = (events.grid + events.deviation) * (tick_ms / old[events.row])
+        later = ticks * (tick_ms / new[events.row]) - before
+        for row, each in zip(events.row.tolist(), later.tolist(), strict=True):
+            moved[row].append(each)
+    return moved
+
+
+def scaled(events: Events, factor: npt.NDArray[np.float64]) -> Indices:
+    """Return how many ticks notes are off the grid at tempos multiplied by factors."""
+    return np.rint(events.deviation * factor[events.row]).astype(np.int64)
+
+
 class Moved(NamedTuple):
     """Where notes come to be.
 
@@ -95,7 +124,7 @@ def moved_events(
     """Return the notes of rows that can be moved in their new order, and which rows these are."""
     events = events_of(rows, vocabulary, able)
     beats = beats_of(rows, vocabulary, able)
-    tick = events.grid + np.rint(events.deviation * factor[events.row]).astype(np.int64)
+    tick = events.grid + scaled(events, factor)
     step, micro = np.divmod(tick + STEP_TICKS // 2, STEP_TICKS)
     bar, position = np.divmod(step, beats[events.row] * STEPS_PER_QUARTER)
     last = np.full((2, rows.rows), -1)

@@ -155,6 +155,8 @@ def test_a_tokenizer_of_other_tokens_is_refused(folder: Path, tmp_path: Path) ->
     other.write_text(tokenizer_text(["PAD", "BOS"]))
     with pytest.raises(ValueError, match=r"column tokens was made by the tokenizer .*, not by"):
         TokenDataset(folder, tokenizer=other)
+    same = TokenDataset(folder, tokenizer=str(folder / "tokenizers" / "tokens.json"))
+    assert same.vocabulary is not None
     with pytest.raises(ValueError, match=r"row 0: id 5 is none of .*other\.json, whose ids are be"):
         TokenDataset(in_memory(table(clips())), tokenizer=other)
 

@@ -213,6 +213,26 @@ def test_chance_is_a_function_of_seed_epoch_and_row(folder: Path, mode: str) -> 
         assert epoch(streamed, 0) == first
 
 
+@pytest.mark.parametrize("mode", ["window", "pack"])
+@pytest.mark.parametrize("most", [40, 100])
+def test_changed_rows_have_the_pieces_that_they_had(folder: Path, mode: str, most: int) -> None:
+    """None is too long, and no token is lost: but for bar lines that nothing follows any more."""
+    augment = everything(folder, tempo=(0.6, 1.6))
+    options: dict[str, Any] = {"max_seq_len": most, "mode": mode, "cut": "bar", "bos": True}
+    plain, changed = (
+        TokenDataset(folder, **options),
+        TokenDataset(folder, augment=augment, **options),
+    )
+    pairs = [each.__getitems__(list(range(len(plain)))) for each in (plain, changed)]
+    assert max(len(sample["input_ids"]) for sample in pairs[1]) <= most
+    bar = known(folder).tokens["Bar"]
+    learnt = [
+        torch.cat([sample["input_ids"][sample["loss_mask"]] for sample in each]) for each in pairs
+    ]
+    assert not torch.equal(*learnt)
+    assert (learnt[0] != bar).sum() == (learnt[1] != bar).sum()
+
+
 def test_set_transform_of_datasets_gives_the_same_and_labels_follow(
     folder: Path, rows: datasets.Dataset
 ) -> None:
@@ -232,14 +252,32 @@ def test_set_transform_of_datasets_gives_the_same_and_labels_follow(
         old, new = before["strokes"], after["strokes"]
         assert new["hand"] == [1 - hand for hand in old["hand"]]
         assert sorted(new["actual_velocity"]) == sorted(now["velocity"].tolist())
-        for name in ("actual_time_ms", "intended_time_ms"):
-            assert len(new[name]) == len(old[name])
-        errors = np.subtract(new["actual_time_ms"], new["intended_time_ms"])
-        assert np.allclose(errors, np.subtract(old["actual_time_ms"], old["intended_time_ms"]))
         assert not {"midi", "measures", "mistakes"} & after.keys()
     assert faster > 0
     augment.set_epoch(1)
     assert changed[0]["tokens"] != rows.with_transform(everything(folder, mirror=1.0))[0]["tokens"]
+
+
+def test_strokes_are_where_the_tokens_say(folder: Path, rows: datasets.Dataset) -> None:
+    """Within a tick; near the grid errors stay, and elsewhere they are what came of them."""
+    changed = rows.with_transform(everything(folder, tempo=(0.7, 1.4)))
+    for at in range(len(rows)):
+        before, after = rows[at], changed[at]
+        was, now = notes(folder, before["tokens"]), notes(folder, after["tokens"])
+        old, new = before["strokes"], after["strokes"]
+        onsets = now["step"] * STEP * 125 / now["tempo"] + now["off_ms"]
+        tick_ms = 125 / min(now["tempo"], was["tempo"])
+        assert np.abs(np.sort(new["actual_time_ms"]) - onsets).max() <= 1.01 * tick_ms
+        errors = np.subtract(new["actual_time_ms"], new["intended_time_ms"])
+        assert np.allclose(errors, new["timing_error_ms"])
+        on_grid = np.abs(np.array(old["intended_time_ms"]) * was["tempo"] / 125 % STEP) < 0.1
+        near = on_grid & (np.abs(old["timing_error_ms"]) * was["tempo"] / 125 < STEP / 2 - 1)
+        kept = np.subtract(errors, old["timing_error_ms"])
+        assert np.abs(kept[near]).max(initial=0) <= tick_ms
+        for stroke, parent in enumerate(new["parent_stroke_index"]):
+            if new["flam_spacing_ms"][stroke] is not None:
+                spacing = new["actual_time_ms"][parent] - new["actual_time_ms"][stroke]
+                assert new["flam_spacing_ms"][stroke] == pytest.approx(spacing, abs=1e-3)
 
 
 def test_the_weak_hand_changes_sides(folder: Path) -> None:

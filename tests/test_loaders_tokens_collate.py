@@ -132,3 +132,6 @@ def test_pairs_and_batches_say_the_same(mode: str) -> None:
         assert torch.equal(pair.src, batch["input_ids"][0])
         assert torch.equal(pair.tgt, batch["labels"][0])
         assert np.array_equal(pair.mask, batch["labels"][0] != -100)
+    assert torch.equal(tokens.pair(-1).src, tokens[-1]["input_ids"])
+    with pytest.raises(IndexError, match=r"index must be in \[-\d+, \d+\), got 1000"):
+        tokens.pair(1000)

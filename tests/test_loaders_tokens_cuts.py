@@ -109,6 +109,30 @@ def test_without_a_stride_pieces_are_the_rows_again(lists: list[list[int]], how:
         assert flat.count(EOS) == (len(sizes) if how.eos else 0)
 
 
+@given(CLIPS.filter(bool), any_rules().filter(lambda how: how.mode == "window"))
+def test_windows_of_a_row_are_the_same_whatever_follows_it(
+    lists: list[list[int]], how: Rules
+) -> None:
+    together = Sequences.of(rows_of(lists), how)
+    alone = [Sequences.of(rows_of([each]), how) for each in lists]
+    assert lists_of(together) == [ids for each in alone for ids in lists_of(each)]
+
+
+def test_a_stride_beyond_the_end_of_a_row_ends_it() -> None:
+    """EOS has no room in a first window of 6, so there is a second one; 7 more is beyond."""
+    row = [SIG, SLOW, FIRST, SOFT, FIRST + 1, LOUD]
+    lists = [[*row, FIRST, SOFT], row]
+    assert lists_of(Sequences.of(rows_of(lists), rules(6, "window", stride=6, eos=EOS))) == [
+        row,
+        [SIG, SLOW, FIRST, SOFT, EOS],
+        row[:4],
+        [SIG, SLOW, FIRST + 1, LOUD, EOS],
+    ]
+    made = Sequences.of(rows_of(lists), rules(6, "window", stride=100))
+    assert lists_of(made) == [row, row]
+    assert made.accounting.dropped == 2
+
+
 def test_windows_by_hand() -> None:
     """9 tokens in sequences of 6: a first one with BOS, a second with the header and EOS."""
     row = [SIG, SLOW, BAR, FIRST, SOFT, FIRST + 1, LOUD, FIRST + 2, SOFT]

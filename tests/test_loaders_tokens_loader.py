@@ -45,6 +45,34 @@ def sequences(loader: Loader) -> Counter[tuple[int, ...]]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("own", [False, True])
+def test_more_processes_than_sequences_have_empty_batches(
+    tmp_path: Path, kind: str, own: bool
+) -> None:
+    """Of the same keys and types, so that all processes go on together."""
+    folder = write_folder(tmp_path / "few", [*clips(3), []], shards=1, group_rows=2)
+    transform = (lambda sample: sample) if own else None
+    tokens = TokenDataset(folder, transform=transform, **KINDS[kind])
+    collator = (
+        (lambda samples: TokenCollator(0, names={"max_seqlen": None})(samples)) if own else None
+    )
+    made = [
+        list(create_token_dataloader(tokens, 4, collator=collator, rank=rank, world_size=20))
+        for rank in range(20)
+    ]
+    assert {len(batches) for batches in made} == {1}
+    sizes = [len(batch["input_ids"]) for (batch,) in made]
+    assert set(sizes) == {0, 1}
+    full, empty = made[sizes.index(1)][0], made[sizes.index(0)][0]
+    assert full.keys() == empty.keys()
+    assert empty["sample_ids"] == []
+    for key in ("input_ids", "labels", "attention_mask"):
+        assert empty[key].dtype == full[key].dtype
+        assert empty[key].ndim == full[key].ndim
+        assert empty[key].numel() == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_order_is_a_function_of_seed_and_epoch(folder: Path, kind: str) -> None:
     tokens = TokenDataset(folder, **KINDS[kind])
     first = create_token_dataloader(tokens, 8, seed=3)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lm_ranks import gradients
 from safetensors.torch import load_file
 from symusic import Score
 from token_data import build
@@ -139,6 +140,12 @@ def test_two_processes_train_as_one_does(main: Main, folder: Path, tmp_path: Pat
     ]
     main(["pretrain", str(folder), str(one), *options, "--batch-size", "8"])
     assert [process.wait(timeout=100) for process in processes] == [0, 0]
+    # Neither Adam nor clipped gradients show whether a loss was scaled as it should be.
+    shared = load_file(tmp_path / "gradients.safetensors")
+    alone = gradients(runpy.run_path(str(EXAMPLE)), str(folder), 8)
+    assert shared.keys() == alone.keys()
+    for name, gradient in alone.items():
+        torch.testing.assert_close(shared[name], gradient, rtol=1e-3, atol=1e-6)
     assert weights(copy, 5) == weights(two, 5)
     states = [load_file(each / "step-00000003" / "model.safetensors") for each in runs[:2]]
     assert states[0].keys() == states[1].keys()
@@ -158,6 +165,9 @@ def test_two_processes_train_as_one_does(main: Main, folder: Path, tmp_path: Pat
         ([*TUNE, "--column", "tokens_ms", "--cut", "event"], "knows other tokens"),
         (["pretrain", "DATA", "NEW", "--column", "tokens_remi"], "has no column tokens_remi"),
         (["generate", "RUN", "NEW", "--temperature", "0"], "--temperature must be above 0"),
+        (["pretrain", "DATA", "NEW", "--heads", "3"], "width must be a multiple of heads"),
+        (["pretrain", "DATA", "NEW", "--save-every", "0"], "save_every must be at least 1, got 0"),
+        (["pretrain", "DATA", "NEW", "--dropout", "1"], r"dropout must be in \[0, 1\), got 1.0"),
     ],
 )
 def test_what_does_not_fit_is_refused(
@@ -186,3 +196,16 @@ def test_a_checkpoint_of_other_tokens_or_data_is_refused(
     path.write_text(json.dumps(state | {"processes": 2}))
     with pytest.raises(SystemExit, match="is of 2 processes, and these are 1"):
         main(["resume", str(changed)])
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.bin"])
+def test_a_damaged_checkpoint_is_refused(main: Main, run: Path, tmp_path: Path, name: str) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(run, damaged)
+    path = damaged / "step-00000009" / name
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(SystemExit, match=r"train_lm: .*step-00000009 is damaged: "):
+        main(["resume", str(damaged)])
+    if name.startswith("model"):
+        with pytest.raises(SystemExit, match=r"train_lm: .*step-00000009 is damaged: "):
+            main(["generate", str(damaged), str(tmp_path / "out.mid")])
