@@ -15,6 +15,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Final
 
+from sousa.builders.workers import start_deaf
+
 Lost = Mapping[int, str]
 """Items that ended or outlasted a process, and what happened."""
 
@@ -178,7 +180,7 @@ def _started(function: Callable[..., None], task: _Task) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(function, theirs), daemon=True)
-    process.start()
+    start_deaf(process)
     theirs.close()
     task.item = None
     ours.send((task.job, task.lost))
@@ -199,7 +201,6 @@ def _stop(workers: list[_Worker]) -> None:
 
 def _serve(function: Callable[..., None], pipe: Connection) -> None:
     """Run jobs as they come: a process's life."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is the parent's affair
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             job, lost = pipe.recv()

@@ -9,6 +9,7 @@ import signal
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Final
@@ -58,12 +59,25 @@ def run_processes(
         for _ in range(workers):
             ours, theirs = context.Pipe()
             process = context.Process(target=_serve, args=(function, theirs), daemon=True)
-            process.start()
+            start_deaf(process)
             theirs.close()
             started[ours] = process
         _dispatch(list(started), jobs, progress)
     finally:
         _stop(started)
+
+
+def start_deaf(process: SpawnProcess) -> None:
+    """Start a process that the terminal's Ctrl-C does not reach: it is the parent's affair.
+
+    It inherits that the signal is held back, so that it cannot be ended by it while it starts.
+    """
+    resource_tracker.ensure_running()  # started on the way, it would let the signal through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _dispatch(pipes: list[Connection], jobs: Sequence[Job], progress: Progress) -> None:
@@ -110,7 +124,6 @@ def _stop(started: dict[Connection, SpawnProcess]) -> None:
 
 def _serve(function: Function, pipe: Connection) -> None:
     """Run jobs as they come: a worker's life. Sends counts, then None or an error for each job."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is the parent's affair
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             job = pipe.recv()

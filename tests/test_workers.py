@@ -2,12 +2,13 @@
 
 import multiprocessing
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from jobs import die, fail, write
 
-from sousa.builders.workers import ENGINES, run_processes
+from sousa.builders.workers import ENGINES, run_processes, start_deaf
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -43,6 +44,18 @@ def test_a_worker_that_dies_is_told() -> None:
     with pytest.raises(RuntimeError, match="a worker process died"):
         run_processes(die, [(), ()], 2, lambda _: None)
     assert multiprocessing.active_children() == []
+
+
+def test_ctrl_c_does_not_reach_a_worker_not_even_while_it_starts(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=write, args=(tmp_path, 3, abs))
+    start_deaf(process)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGINT)
+    process.join()
+    assert process.exitcode == 0
+    assert [path.name for path in tmp_path.iterdir()] == [f"3-{process.pid}"]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_an_interrupt_of_the_caller_ends_the_workers(tmp_path: Path) -> None:
