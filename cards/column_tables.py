@@ -73,10 +73,10 @@ def described(facts: Facts) -> list[Column]:
     found: dict[str, Column] = {}
     tokens = tuple(_token_columns(facts))
     for name, config in facts.configs.items():
-        like = name if name in CONFIGS else CONFIGS[0]
-        for column in declared_columns(facts.made.plan, like, tokens):
-            if _fits(column.type, config.features.get(column.name)):
-                found.setdefault(column.name, column)
+        for like in (name,) if name in CONFIGS else (CONFIGS[0], PREPARED):
+            for column in declared_columns(facts.made.plan, like, tokens):
+                if _fits(column.type, config.features.get(column.name)):
+                    found.setdefault(column.name, column)
     return list(found.values())
 
 
@@ -132,7 +132,8 @@ def _meaning(column: Column | None, facts: Facts) -> tuple[str, str]:
     elif held is None or is_list:
         rest = "; null where it does not apply" if column.nullable else ""
     else:
-        rest = f"; null in {config.rows - held:,} rows" if held < config.rows else ""
+        nulls = config.rows - held
+        rest = f"; null in {nulls:,} row{'s'[: nulls > 1]}" if nulls > 0 else ""
     return text(column.unit), prose(column.doc) + rest
 
 

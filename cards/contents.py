@@ -24,7 +24,7 @@ from sousa.cards.listing import (
     narrowed,
     read_manifest,
 )
-from sousa.cards.remote import Remote
+from sousa.cards.remote import Remote, script_of
 from sousa.cards.target import Target
 
 
@@ -134,7 +134,7 @@ def prepare(
 
 def _of_repository(files: Sequence[LocalFile], repo: str) -> Iterator[str]:
     """Yield what would keep people from loading the repository."""
-    script = repo.split("/")[1] + ".py"
+    script = script_of(repo)
     if any(file.path == script for file in files):
         yield f"{script}: `load_dataset` takes it for a loading script and refuses the dataset"
 

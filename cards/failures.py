@@ -1,5 +1,6 @@
 """What goes wrong on the way to the Hub: tried again, or said in one line with what to do."""
 
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,8 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+LOG: Final = logging.getLogger("sousa.cards")
+
 Result = TypeVar("Result")
 
 NETWORK_ERROR: Final[type[Exception]] = HfHubHTTPError.__mro__[1]
@@ -33,6 +36,9 @@ XET_STATUS: Final = re.compile(r"HTTP status (?:client|server) error \((\d{3})")
 
 QUERY: Final = re.compile(r"(https?://[^\s?)]+)\?[^\s)]*")
 """An address with its query, which may hold a signature."""
+
+SAID_WAIT_SEC: Final = 4.0
+"""Pauses from this length on are told of, so that nobody takes the silence for a hang."""
 
 LONGEST_WAIT_SEC: Final = 300.0
 """The longest pause that the Hub may ask for."""
@@ -58,7 +64,12 @@ def patiently(action: Callable[[], Result], waits_sec: Sequence[float] = WAITS_S
         except Exception as error:
             if not may_pass(error):
                 raise
-            time.sleep(max(wait_sec, _asked_wait_sec(error)))
+            pause_sec = max(wait_sec, _asked_wait_sec(error))
+            if pause_sec >= SAID_WAIT_SEC:
+                status = _status(error)
+                said = f"the Hub answered {status}" if status else "no reply from the Hub"
+                LOG.warning("%s; trying again in %.0f s", said, pause_sec)
+            time.sleep(pause_sec)
     return action()
 
 

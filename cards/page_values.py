@@ -11,7 +11,7 @@ from sousa.cards.facts import Facts
 from sousa.cards.front_matter import UNKNOWN
 from sousa.cards.label_columns import RUDIMENT, TIER
 from sousa.cards.markdown import code
-from sousa.cards.provenance import BUILT, OTHER
+from sousa.cards.provenance import BUILT, OTHER, QUARANTINE
 from sousa.cards.samples import Sample, audio_column
 
 PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -85,14 +85,13 @@ def figures(facts: Facts) -> dict[str, str]:
         "length": tables.length(labels.hours),
         "groups": f"{sum(labels.groups.values()):,}",
         "group": code(facts.made.group),
-        "played": f"{sum(rows > 0 for rows in labels.rudiments.values())}",
-        "all_rudiments": f"{len(RUDIMENTS)}",
+        "played": _share(sum(rows > 0 for rows in labels.rudiments.values()), len(RUDIMENTS)),
         "strokes": f"{labels.total('num_strokes'):,.0f}",
         "notes": f"{labels.total('num_notes'):,.0f}",
         "listed": f"{listed:,}" if isinstance(listed, int) else "The",
         "stated": code(plan.get("split")),
         "strangers": _count(facts.made.left_out.get("unknown_players")),
-        "left_out": f"{sum(facts.made.rejected.values()):,}" if facts.made.rejected else "none",
+        "left_out": _left_out(sum(facts.made.rejected.values())),
         "on_source": "" if facts.made.kind is BUILT else " on the same source",
         "shares": _shares(plan.get("split")),
         "seed": code(plan.get("seed", "unknown")),
@@ -169,6 +168,16 @@ def _how_split(plan: Mapping[str, Any]) -> str:
     if isinstance(split, list):
         return "shares"
     return {"train": "one"}.get(split, split) if split in (*SPLIT_BY, "train") else "field"
+
+
+def _share(count: int, of: int) -> str:
+    return f"all {of}" if count == of else f"{count} of the {of}"
+
+
+def _left_out(count: int) -> str:
+    if not count:
+        return "none was left out"
+    return f"{count:,} {'were' if count > 1 else 'was'} left out, for the reasons in `{QUARANTINE}`"
 
 
 def _count(found: object) -> str:

@@ -11,15 +11,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
-from typing import Final
+from typing import Any, Final
 
 from huggingface_hub import HfApi
 
+from sousa.builders.kinds import BUILT, kind_of
 from sousa.cards.beside import beside, others_of, with_others
 from sousa.cards.contents import Contents, with_edits
 from sousa.cards.difference import Difference, difference, lines, strangers, without_older
 from sousa.cards.failures import HubError, patiently, plainly
-from sousa.cards.listing import LocalFile, Progress
+from sousa.cards.listing import MANIFEST, LocalFile, Progress, parsed
 from sousa.cards.remote import Remote, files_at, read_remote
 from sousa.cards.tables import size
 from sousa.cards.target import Target
@@ -104,6 +105,7 @@ def compare(
         remote = read_remote(api, target)
     if not force:
         refuse_strangers(contents.files, target, remote, "push into it with --force")
+        _refuse_other_kind(contents, target, remote)
     others = frozenset() if prune else others_of(contents, remote)
     if others:
         contents = beside(contents, remote, others)
@@ -128,6 +130,30 @@ def refuse_strangers(
             f"{target.repo} holds something else ({len(other)} files, such as {other[0]}); "
             f"choose another name, or {advice}"
         )
+
+
+def _refuse_other_kind(contents: Contents, target: Target, remote: Remote) -> None:
+    """Refuse to replace what was built by what was imported, or the other way round.
+
+    Raises:
+        HubError: If both say how they came to be, and it is not the same.
+    """
+    plans = [(m or {}).get("plan") for m in (contents.manifest, _manifest_of(remote))]
+    here, there = (_origin(plan) if isinstance(plan, dict) else None for plan in plans)
+    if here and there and here != there:
+        raise HubError(
+            f"{target.repo} holds another dataset, {there}, and this one is {here}; choose another "
+            "name, or push into it with --force"
+        )
+
+
+def _manifest_of(remote: Remote) -> dict[str, Any] | None:
+    return parsed(remote.contents.get(MANIFEST, b""))
+
+
+def _origin(plan: dict[str, Any]) -> str:
+    kind = kind_of(plan)
+    return "built" if kind == BUILT else f"imported by `sousa import {kind}`"
 
 
 def plan_for(contents: Contents, target: Target, remote: Remote, *, prune: bool) -> Plan:

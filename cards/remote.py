@@ -54,8 +54,8 @@ def read_remote(api: HfApi, target: Target) -> Remote:
     """Read what the Hub has.
 
     Raises:
-        HubError: If what shall be private is public, or a name is taken by a branch or tag of the
-            other kind.
+        HubError: If what shall be private is public, a name is taken by a branch or tag of the
+            other kind, or a script there would keep everybody from loading the dataset.
         Exception: What the client raises.
     """
     try:
@@ -82,6 +82,11 @@ def read_remote(api: HfApi, target: Target) -> Remote:
     start = head(api, target.repo, target.revision) if asked else None
     commit = start or heads.get(target.revision) or heads[MAIN]
     files = files_at(api, target.repo, commit)
+    if (script := script_of(target.repo)) in files:
+        raise HubError(
+            f"{target.repo} has a file {script}, which `load_dataset` takes for a loading script, "
+            "and so refuses the dataset; remove it there first"
+        )
     return Remote(
         commit=commit,
         files=files,
@@ -93,6 +98,11 @@ def read_remote(api: HfApi, target: Target) -> Remote:
             if path in files
         },
     )
+
+
+def script_of(repo: str) -> str:
+    """Return the name of a file for which `datasets` refuses to load a repository."""
+    return repo.partition("/")[2] + ".py"
 
 
 def _content(api: HfApi, repo: str, commit: str, path: str) -> bytes:

@@ -278,6 +278,9 @@ const player = (() => {
     byId("silent").textContent = notes.filter(Boolean).join("; ");
     byId("silent").hidden = !byId("silent").textContent;
     for (const id_ of ["play", "speed", "repeat"]) byId(id_).disabled = !clip.sound;
+    for (const of of ["sound", "strokes"]) {
+      document.querySelectorAll(`#keys .of-${of}`).forEach((part) => { part.hidden = !clip[of]; });
+    }
     byId("told").textContent = "";
     byId("scores-box").hidden = !clip.scores.length;
     byId("scores").replaceChildren(...clip.scores.flatMap(([name, value, best]) => {

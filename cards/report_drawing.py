@@ -20,6 +20,8 @@ RIGHT: Final = WIDTH - 16
 ROW: Final = 50
 """Height of one violin."""
 BAR: Final = 24
+EMPTY: Final = "(empty)"
+"""Stands for a class whose name is nothing that can be seen."""
 HEAT_STEPS: Final = 9
 """Colours of a heat map; the style sheet has one for each."""
 
@@ -100,7 +102,7 @@ def bars(counts: Sequence[tuple[str, int]]) -> str:
         y = place * BAR + 4
         width = (RIGHT - 50 - left) * count / most
         shapes += [
-            text(left - 10, y + 14, shortened(name, 18), anchor="end"),
+            text(left - 10, y + 14, shortened(name.strip() or EMPTY, 18), anchor="end"),
             f'<rect class="bar" x="{left}" y="{y}" width="{width:.1f}" height="{BAR - 6}" rx="2">'
             f"<title>{escape(f'{name}: {count:,} clips')}</title></rect>",
             text(left + width + 6, y + 14, f"{count:,}", "faint"),

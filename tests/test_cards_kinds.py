@@ -207,7 +207,7 @@ def test_classes_are_counted_by_split(folders: dict[str, Path]):
         expected[path.name.partition("-")[0]] = Counter(names[id_] for id_ in ids)
     assert labels.classes["genre"] == expected
     assert sum(labels.groups.values()) == 6
-    assert "| split | different `player` | rows |" in page(folders["audio"])
+    assert "| split | different `the_player` | rows |" in page(folders["audio"])
     assert labels.counted["source_sample_rate_hz"] == {"22050": 6, "44100": 6}
 
 
@@ -242,13 +242,28 @@ def test_players_of_no_split_are_told(tmp_path: Path):
     assert "```\nsousa import sousa SRC OUT --configs labels_only\n```" in text
 
 
+def test_the_page_counts_as_people_do(folders: dict[str, Path], tmp_path: Path):
+    assert "`sousa import midi`; 3 were left out, for the reasons in `quarantine.jsonl`." in page(
+        folders["midi"]
+    )
+    whole = shutil.copytree(folders["midi"], tmp_path / "midi")
+    lines = (whole / "quarantine.jsonl").read_text().splitlines(keepends=True)
+    for kept, said in ((0, "none was left out."), (1, "1 was left out, for the reasons in")):
+        (whole / "quarantine.jsonl").write_text("".join(lines[:kept]))
+        card.write(whole)
+        assert f"`sousa import midi`; {said}" in page(whole)
+        assert "null in 1 rows" not in page(whole)
+    assert "## Citation" in page(whole)
+    assert "Cite the source of these data" in page(whole)
+
+
 def test_clips_are_heard_and_drawn_with_their_events(folders: dict[str, Path]):
     folder = folders["audio"]
     assert sorted(path.name for path in (folder / "card").iterdir()) == [
         *("sample-1.flac", "sample-2.flac", "samples.svg"),
     ]
     assert (folder / "card" / "samples.svg").read_text().count('y1="173.0"') == 2
-    assert page(folder).count(", player: &lt;/details&gt;") == 2
+    assert page(folder).count(r", the\_player: &lt;/details&gt;") == 2
 
 
 def test_the_notes_of_a_file_are_drawn(folders: dict[str, Path]):
@@ -312,5 +327,5 @@ def test_info_tells_what_is_there_in_one_screen(folder: Path, kind: str):
         assert grid[1] == "grid"
     if kind == "audio":
         assert "genre: --- 6, jazz 6" in lines
-        assert "6 different player" in lines
+        assert "6 different the_player" in lines
     assert "tier" not in text or kind == "sousa"

@@ -305,6 +305,20 @@ def test_a_repository_that_holds_something_else_is_left_alone(
     assert set(stored(hub)) == {"README.md", "cats.csv"}
 
 
+def test_a_dataset_of_another_kind_is_not_replaced(
+    hub: Hub, folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert push(folder) == 0
+    manifest = json.loads(hub.content(REPO, "manifest.json", "main"))
+    manifest["plan"]["import"] = "sousa"
+    hub.commit(REPO, {"manifest.json": json.dumps(manifest).encode()})
+    assert push(folder) == 1
+    *_, line = capsys.readouterr().err.splitlines()
+    assert "holds another dataset, imported by `sousa import sousa`, and this one is built" in line
+    assert len(hub.commits(REPO, "main")) == 3
+    assert push(folder, "--force") == 0
+
+
 @pytest.mark.usefixtures("hub")
 def test_a_script_that_loading_would_refuse_is_found(
     folder: Path, capsys: pytest.CaptureFixture[str]
@@ -312,6 +326,19 @@ def test_a_script_that_loading_would_refuse_is_found(
     (folder / "drums.py").write_text("")
     assert push(folder, "--dry-run") == 1
     assert "drums.py: `load_dataset` takes it for a loading script" in capsys.readouterr().err
+
+
+def test_a_script_on_the_hub_is_found_before_anything_is_sent(
+    hub: Hub, folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert push(folder) == 0
+    hub.commit(REPO, {"drums.py": b"raise SystemExit"})
+    change_labels(folder)
+    hub.forget_requests()
+    assert push(folder, "--force") == 1
+    *_, line = capsys.readouterr().err.splitlines()
+    assert "has a file drums.py, which `load_dataset` takes for a loading script, and" in line
+    assert hub.requests("POST", "/commit/|/preupload/") == []
 
 
 def test_a_tag_that_is_elsewhere_is_refused_before_anything_is_sent(

@@ -179,7 +179,12 @@ def test_a_token_that_may_write_to_one_repository_or_to_those_of_one_owner_will_
     ids=lambda value: getattr(value, "path", None),
 )
 def test_what_may_pass_is_tried_again(
-    hub: Hub, folder: Path, fault: Fault, xet: bool, monkeypatch: pytest.MonkeyPatch
+    hub: Hub,
+    folder: Path,
+    fault: Fault,
+    xet: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ):
     if not xet:
         without_xet(monkeypatch)
@@ -190,6 +195,9 @@ def test_what_may_pass_is_tried_again(
         assert hub.waits == [1.0]
     if "create" in fault.path:
         assert hub.waits == [7.0]
+    told = [each.getMessage() for each in caplog.records if each.name == "sousa.cards"]
+    slow = ["the Hub answered 429; trying again in 7 s"] if "create" in fault.path else []
+    assert told == slow + ["the Hub answered 503; trying again in 4 s"] * (fault.path == "/refs")
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,8 @@ def test_filtered_splits_arrive_with_their_features(hub: Hub, folder: Path):
     assert set(stored(hub)) >= {f"default/{split}-00000-of-00001.parquet" for split in data}
     info = front_matter(hub)["dataset_info"]
     assert {s["name"]: s["num_examples"] for s in info["splits"]} == dict(there.num_rows)
+    page = hub.content(REPO, "README.md", "main").decode()
+    assert "| `audio` | audio, 16000 Hz |  | the clip |" in page
 
 
 @pytest.mark.usefixtures("hub")

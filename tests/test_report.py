@@ -267,6 +267,10 @@ def test_violins_tell_the_median_of_what_is_in_view(values: list[float]):
 # What is refused
 
 
+def test_a_class_without_a_name_has_a_label():
+    assert drawing.bars([("", 2), ("snare", 1)]).count(">(empty)<") == 1
+
+
 def complaint(capsys: pytest.CaptureFixture[str], *options: str, code: int = 1) -> str:
     assert cli.main(["report", *options]) == code
     line = capsys.readouterr().err
@@ -507,6 +511,11 @@ def test_notes_are_drawn_where_there_is_no_sound(browser: Browser, tmp_path: Pat
     assert len(browser.all("#lanes .note-bar.drum")) == 1
     assert not browser.one("#play").is_enabled()
     assert browser.complaints() == []
+    browser.script("document.getElementById('listen').scrollIntoView()")
+    assert (
+        browser.one("#keys").text
+        == "← → a quarter of a second, P N previous or next clip; click to seek."
+    )
 
 
 @chromium.needed
