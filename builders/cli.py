@@ -44,6 +44,9 @@ functions: the first adds its options to a parser, the second runs it and return
 They raise `argparse.ArgumentError` for what is wrong on the command line itself. The options that
 `RUN` gets have `faults`: commands of the cards cannot import the checks of the builders."""
 
+BEGIN_ANEW: Final = frozenset({"validate", "card", "info", "report"})
+"""Commands that do not go on where they were interrupted: they are short, or only read."""
+
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage."""
@@ -63,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except argparse.ArgumentError as error:
         return _complain(f"{name}: {error}; see `{name} --help`", WRONG_COMMAND)
     except KeyboardInterrupt:
-        return _complain(f"{name}: interrupted; the same command goes on from here", INTERRUPTED)
+        again = "begins anew" if BEGIN_ANEW.intersection(words[:1]) else "goes on from here"
+        return _complain(f"{name}: interrupted; the same command {again}", INTERRUPTED)
     except (OSError, ValueError, RuntimeError) as error:
         return _complain(f"{name}: {one_line(error)}", WRONG_DATA)
 
