@@ -137,7 +137,9 @@ def _conclude(plan: Plan, out: Path, state: Path) -> None:
     write_text(out / "splits.json", state, dump(_splits(plan)))
     there = known(out)
     shards = [asdict(there[_path(c, shard)]) for c in plan.configs for shard in plan.shards]
-    write_text(out / MANIFEST, state, dump(_identity(plan) | {"shards": shards}))
+    hashes = {column: tokenizer.hash for column, tokenizer in plan.tokenizers.items()}
+    content = _identity(plan) | {"tokenizers": hashes, "shards": shards}
+    write_text(out / MANIFEST, state, dump(content))
 
 
 def _splits(plan: Plan) -> dict[str, Any]:

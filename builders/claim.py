@@ -20,7 +20,7 @@ STATE: Final = ".sousa"
 """Our own folder in a dataset's folder, while it is being built."""
 
 MANIFEST: Final = "manifest.json"
-OUTCOME: Final = ("shards", "left_out")
+OUTCOME: Final = ("shards", "left_out", "tokenizers")
 """What the manifest says of what came out; all else says what the dataset is."""
 
 PLAN: Final = "plan.json"

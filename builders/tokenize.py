@@ -278,14 +278,14 @@ def _conclude(
         write_text(out / "tokenizers" / f"{column}.json", state, text)
     fresh = {file.path: asdict(file) for job in jobs for file in _written(job)}
     shards = [fresh.get(entry["path"], entry) for entry in manifest["shards"]]
-    plan = _planned(out, manifest["plan"], tokenizers)
-    write_text(out / MANIFEST, state, dump({**manifest, "plan": plan, "shards": shards}))
+    changed = {**manifest, **_planned(out, manifest["plan"], tokenizers), "shards": shards}
+    write_text(out / MANIFEST, state, dump(changed))
 
 
 def _planned(
     out: Path, plan: dict[str, Any], tokenizers: Mapping[str, Tokenizer]
 ) -> dict[str, Any]:
-    """Return a plan that says of the tokens in a folder what a build or an import would say."""
+    """Return what a build or an import would say of the tokens in a folder."""
     there = {path.stem: json.loads(path.read_bytes()) for path in out.glob("tokenizers/*.json")}
     found = sorted(there.items())
     hashes = {column: each["hash"] for column, each in found}
@@ -296,4 +296,4 @@ def _planned(
     changed = {**plan, "tokens": hashes if "import" in plan else names}
     if any(each.lossy for each in tokenizers.values()) and isinstance(plan.get("versions"), dict):
         changed["versions"] = {**plan["versions"], MIDITOK: version(MIDITOK)}
-    return changed
+    return {"plan": changed} if "import" in plan else {"plan": changed, "tokenizers": hashes}

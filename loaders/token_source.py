@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -36,6 +37,9 @@ from sousa.loaders.token_vocabulary import Vocabulary
 
 CHEAPEST: Final = ("labels_only", "midi_only", "audio_16k", "audio")
 """Configs that may hold tokens, those with the least beside them first."""
+
+MANIFEST: Final = "manifest.json"
+"""Records of each token column which tokenizer made it."""
 
 
 class Opened(NamedTuple):
@@ -145,8 +149,7 @@ def folder_tokens(folder: Path, wanted: TokensWanted) -> Opened:
     if missing and not wanted.skip_broken:
         raise BrokenRowError(missing[0])
     skip = wanted.skip_broken
-    stored = folder / "tokenizers" / f"{wanted.column}.json"
-    vocabulary = Vocabulary.read(stored) if stored.is_file() else None
+    vocabulary = folder_vocabulary(folder, wanted.column)
     rows = (
         FolderStream(files, wanted.columns, skip_broken=skip)
         if wanted.streaming
@@ -154,6 +157,17 @@ def folder_tokens(folder: Path, wanted: TokensWanted) -> Opened:
     )
     rows.broken += missing
     return Opened(rows, vocabulary)
+
+
+def folder_vocabulary(folder: Path, column: str) -> Vocabulary | None:
+    """Return the tokenizer of a folder's column; None where none is stored."""
+    stored = folder / "tokenizers" / f"{column}.json"
+    if not stored.is_file():
+        return None
+    vocabulary = Vocabulary.read(stored)
+    with suppress(OSError, UnicodeDecodeError):  # a folder without a manifest says nothing of it
+        vocabulary.check_recorded((folder / MANIFEST).read_text(encoding="utf-8"), column)
+    return vocabulary
 
 
 def stored_rows(files: Sequence[Path], wanted: TokensWanted) -> ParquetSource:
@@ -244,13 +258,22 @@ def hub_vocabulary(name: str, commit: str, wanted: TokensWanted) -> Vocabulary |
     """Return the tokenizer of a dataset on the Hub; None where none is stored."""
     file = f"tokenizers/{wanted.column}.json"
     listed = get_cached_repo_tree(name, repo_type="dataset", revision=commit)
-    if file not in {entry.path for entry in listed}:
+    there = {entry.path for entry in listed}
+    if file not in there:
         return None
-    token = wanted.at.token
-    path = asked(
-        lambda: hf_hub_download(name, file, repo_type="dataset", revision=commit, token=token),
-        name,
-        wanted.at,
-        Patience(),
-    )
-    return Vocabulary.parse(Path(path).read_text(encoding="utf-8"), f"{name}/{file}")
+
+    def fetched(path: str) -> str:
+        kept = asked(
+            lambda: hf_hub_download(
+                name, path, repo_type="dataset", revision=commit, token=wanted.at.token
+            ),
+            name,
+            wanted.at,
+            Patience(),
+        )
+        return Path(kept).read_text(encoding="utf-8")
+
+    vocabulary = Vocabulary.parse(fetched(file), f"{name}/{file}")
+    if MANIFEST in there:
+        vocabulary.check_recorded(fetched(MANIFEST), wanted.column)
+    return vocabulary

@@ -89,6 +89,28 @@ class Vocabulary:
         except OSError as error:
             raise ValueError(f"{path} cannot be read: {error.strerror}") from error
 
+    def check_recorded(self, manifest: str, column: str) -> None:
+        """Refuse a tokenizer that is not the one whose ids a dataset holds.
+
+        Args:
+            manifest: The dataset's `manifest.json`; what it does not say is not asked of it.
+            column: The column of ids.
+
+        Raises:
+            ValueError: If the manifest records another.
+        """
+        try:
+            content = json.loads(manifest)
+            hashes = content["tokenizers"] if "tokenizers" in content else content["plan"]["tokens"]
+            recorded = hashes.get(column, self.hash)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return
+        if recorded != self.hash:
+            raise ValueError(
+                f"{self.name} is another tokenizer than the one that made the ids in {column}, by "
+                "manifest.json: put the original back, or tokenize anew"
+            )
+
     @classmethod
     def of_names(cls, names: Sequence[str], type_: str, name: str) -> "Vocabulary":
         """Return a vocabulary whose ids are positions in a list of tokens."""

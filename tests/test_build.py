@@ -70,6 +70,9 @@ def test_the_manifest_names_every_shard_as_it_is(reference: dict[str, str], tmp_
         assert file["bytes"] == (tmp_path / path).stat().st_size
         assert file["rows"] == pq.read_metadata(tmp_path / path).num_rows
     assert manifest["plan"]["seed"] == 3
+    stored = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("tokenizers/*")}
+    assert manifest["tokenizers"] == {column: each["hash"] for column, each in stored.items()}
+    assert stored
     assert not (tmp_path / ".sousa").exists()
 
 

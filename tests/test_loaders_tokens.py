@@ -1,6 +1,7 @@
 """Sequences of token columns, from whatever the user has."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,28 @@ def test_a_changed_tokenizer_stops_before_training(folder: Path, tmp_path: Path)
     with pytest.raises(ValueError, match=r"tokens\.json was changed since it was written"):
         TokenDataset(copy)
     assert Vocabulary.read(folder / "tokenizers" / "tokens.json").special("PAD") == 0
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        lambda hashes: {"tokenizers": hashes, "plan": {"tokens": ["grid"]}},
+        lambda hashes: {"plan": {"tokens": hashes}},
+    ],
+    ids=["built", "imported"],
+)
+def test_another_tokenizer_than_that_of_the_manifest_is_refused(
+    tmp_path: Path, of: Callable[[dict[str, str]], dict[str, Any]]
+) -> None:
+    copy = write_folder(tmp_path / "copy", clips(3))
+    path = copy / "tokenizers" / "tokens.json"
+    stated = json.loads(path.read_text())
+    (copy / "manifest.json").write_text(json.dumps(of({"tokens": stated["hash"]})))
+    assert TokenDataset(copy).vocabulary is not None
+    names = [f"Other_{id_}" for id_ in range(len(stated["vocab"]))]  # of the same size
+    path.write_text(tokenizer_text(names))
+    with pytest.raises(ValueError, match=r"tokens\.json is another tokenizer than the one"):
+        TokenDataset(copy)
 
 
 @pytest.mark.parametrize(

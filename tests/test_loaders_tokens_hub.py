@@ -65,6 +65,13 @@ def test_a_changed_tokenizer_on_the_hub_is_refused(hub: Hub, folder: Path) -> No
         TokenDataset(NAME)
 
 
+def test_another_tokenizer_than_that_of_the_manifest_on_the_hub_is_refused(hub: Hub) -> None:
+    assert TokenDataset(NAME).vocabulary is not None
+    hub.commit(NAME, {"manifest.json": b'{"tokenizers": {"tokens": "another"}}'})
+    with pytest.raises(ValueError, match=r"org/sousa/tokenizers/tokens\.json is another token"):
+        TokenDataset(NAME)
+
+
 @pytest.mark.usefixtures("hub")
 def test_what_the_hub_does_not_have_is_named() -> None:
     with pytest.raises(ValueError, match="has no column tokens_ms"):
