@@ -69,7 +69,7 @@ The modules in reading order, which is the order in which data flows:
     kinds                     what a folder was made of, and its columns
     hearing, recorded         does one hear the strokes of a clip?
     folder, view, findings    a folder, opened; its rows; what is wrong
-    check_files               a folder -> what is wrong with its files
+    check_splits, check_files a folder -> what is wrong with its files
     check_rows, check_measures, check_midi, check_import, check_sousa, check_audio
                               rows -> what is wrong with each
     row_facts                 rows -> a few figures of each

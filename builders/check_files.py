@@ -1,4 +1,4 @@
-"""Checks of a folder: manifest, shards, schemas, row groups, ids, splits.
+"""Checks of a folder: manifest, shards, schemas, row groups, ids.
 
 Every check takes a `folder.Folder` and yields `(where, message)` for each thing that is wrong.
 """
@@ -13,21 +13,17 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sousa.builders import audio_schema, midi_schema
+from sousa.builders.check_splits import Wrong, check_groups, check_splits
 from sousa.builders.features import arrow_schema
 from sousa.builders.findings import Doubt
-from sousa.builders.folder import SHARD_NAME, Folder, Shard, Split, features, one_line
-from sousa.builders.schema import CONFIG_RATES, CONFIGS, SPLITS, Label, ListOf
+from sousa.builders.folder import SHARD_NAME, Folder, Shard, Split, features
+from sousa.builders.schema import CONFIG_RATES, CONFIGS, SPLITS
 from sousa.builders.view import Place
 
-Wrong = Iterator[tuple[str | Place, str]]
 Check = Callable[[Folder], Wrong]
 
 GROUP_BYTES: Final = (10_000_000, 40_000_000)
 """Bounds of a row group: larger ones cost memory, smaller ones cost requests when streamed."""
-
-SPLIT_KEYS: Final = {"train": "train", "validation": "val", "test": "test"}
-"""What `splits.json` calls the splits."""
 
 
 def read_manifest(folder: Folder) -> dict[str, Any]:
@@ -213,76 +209,6 @@ def check_ids(folder: Folder) -> Wrong:
         for row in pc.indices_nonzero(pc.is_in(ids, value_set=repeated)).to_pylist():
             where = Place(group.shard.path, group.first + row, ids[row].as_py())
             yield where, "its sample_id is not unique"
-
-
-def check_splits(folder: Folder) -> Wrong:
-    """Find players that are in two splits, or not where `splits.json` has them."""
-    if folder.kind in (midi_schema.KIND, audio_schema.KIND):  # nobody is known to play there
-        return
-    players = {name: _distinct(split, "profile_id") for name, split in folder.reference.items()}
-    yield from _shared(players, "player")
-    if folder.is_foreign and not (folder.root / "splits.json").exists():
-        return
-    try:
-        stated = json.loads((folder.root / "splits.json").read_text("utf-8"))
-        listed = {name: set(stated[f"{key}_profile_ids"]) for name, key in SPLIT_KEYS.items()}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        yield "splits.json", f"must list the players of each split: {one_line(error)}"
-        return
-    yield from (("splits.json", message) for _, message in _shared(listed, "player"))
-    for name, members in listed.items():
-        for player in sorted(players.get(name, set()) - members, key=str):
-            yield f"splits.json {name}", f"lacks player {player}, who has rows in this split"
-        for player in sorted(members - players.get(name, set()), key=str):
-            yield f"splits.json {name}", f"lists player {player}, who has no rows in this split"
-
-
-def check_groups(folder: Folder) -> Wrong:
-    """Find performances whose recordings are in two splits, and files that play the same."""
-    column, what = {
-        midi_schema.KIND: ("events_sha256", "what plays as"),
-        audio_schema.KIND: (group_column(folder), "group"),
-    }.get(folder.kind, ("augmentation_group_id", "augmentation group"))
-    groups = {name: _distinct(split, column) for name, split in folder.reference.items()}
-    yield from _shared(groups, what, _names(folder, column))
-
-
-def group_column(folder: Folder) -> str:
-    """Return the column by whose values an audio import was split."""
-    stated = folder.plan.get("group")
-    return stated if isinstance(stated, str) else "source_path"
-
-
-def _names(folder: Folder, column: str) -> tuple[str, ...]:
-    """Return the names of a column's classes, where its values are ids of such."""
-    declared = (each for config in folder.splits for each in folder.declared(config))
-    types = (each.type for each in declared if each.name == column)
-    items = (each.item if isinstance(each, ListOf) else each for each in types)
-    return next((each.names for each in items if isinstance(each, Label)), ())
-
-
-def _shared(members: dict[str, set[Any]], what: str, names: tuple[str, ...] = ()) -> Wrong:
-    splits = list(members)
-    for index, name in enumerate(splits):
-        for other in splits[index + 1 :]:
-            for member in sorted(members[name] & members[other], key=str):
-                is_id = isinstance(member, int) and 0 <= member < len(names)
-                said = names[member] if is_id else member
-                yield f"{name}, {other}", f"{what} {said} is in both splits"
-
-
-def _column(split: Split, name: str) -> pa.ChunkedArray:
-    """Return a column; an empty one of strings where there is none."""
-    tables = [group.shard.read(group.number, [name]) for group in split.groups]
-    chunks = [c for t in tables if name in t.column_names for c in t[name].chunks]
-    return pa.chunked_array(chunks, chunks[0].type if chunks else pa.string())
-
-
-def _distinct(split: Split, name: str) -> set[Any]:
-    """Return the values of a column; of one of lists, those in them."""
-    column = _column(split, name)
-    values = pc.list_flatten(column) if pa.types.is_list(column.type) else column
-    return set(values.unique().to_pylist()) - {None}
 
 
 FOLDER_CHECKS: Final[dict[str, Check]] = {

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sousa.builders.view import Place, Rows
+from sousa.builders.view import Place, Places, Rows
 
 MOST_KEPT: Final = 1_000
 """Findings of one check that are kept; the others are only counted."""
@@ -184,7 +184,8 @@ class Report:
         }
 
 
-Wrong = Iterable[tuple[str | Place, str]]
+Where = str | Place | Places
+Wrong = Iterable[tuple[Where, str]]
 """Where something is wrong, and what."""
 
 
@@ -200,7 +201,7 @@ class Whole:
     """
 
     examined: int
-    wrong: tuple[tuple[str | Place, str], ...] = ()
+    wrong: tuple[tuple[Where, str], ...] = ()
     figure: str = ""
     figures: Mapping[str, Any] = field(default_factory=dict)
 
@@ -227,7 +228,8 @@ class Tally:
         self._examined[check] = self._examined.get(check, 0) + examined
         for where, message in wrong:
             doubtful = isinstance(message, Doubt) or check in self.doubtful
-            rows = (where,) if isinstance(where, Place) else ()
+            rows = where.rows if isinstance(where, Places) else ()
+            rows = (where,) if isinstance(where, Place) else rows
             said = _short(message)
             severity = WARNING if doubtful else ERROR
             self._keep(Finding(check, _short(str(where)), said, severity, rows))

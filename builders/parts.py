@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from sousa.builders import audio_schema, sousa_schema
 from sousa.builders.check_audio import Clip, Verdict, clips_of, judge_pair
-from sousa.builders.check_files import group_column, read_manifest
+from sousa.builders.check_files import read_manifest
 from sousa.builders.check_leaks import CLASS, KEPT_TOGETHER, SOURCE
 from sousa.builders.check_midi import Context
 from sousa.builders.check_rows import check_lists, check_values
+from sousa.builders.check_splits import group_column
 from sousa.builders.check_tables import DEAR, checks_of
 from sousa.builders.findings import Tally
 from sousa.builders.folder import DAMAGE, Folder, Group, Split, one_line, open_folder

@@ -27,6 +27,16 @@ class Place(NamedTuple):
         return f"{self.file} row {self.row} ({self.sample_id})"
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Several rows that something is about together."""
+
+    rows: tuple[Place, ...]
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.rows))
+
+
 @dataclass(frozen=True, eq=False)
 class Lists:
     """Equally long lists of some rows, laid end to end.

@@ -121,10 +121,14 @@ def test_an_id_that_occurs_twice_is_found_at_both_rows(labels: Path):
 
 def test_a_player_in_two_splits_is_found(labels: Path):
     player = pq.read_table(damage.shard(labels, "midi_only", "test"))["profile_id"][0].as_py()
-    damage.change_row(labels, lambda cells: cells.update(profile_id=player))
-    messages = [finding.message for finding in findings(labels) if finding.check == "splits"]
-    assert f"player {player} is in both splits" in messages
-    assert f"lacks player {player}, who has rows in this split" in messages
+    changed = damage.change_row(labels, lambda cells: cells.update(profile_id=player))
+    found = [finding for finding in findings(labels) if finding.check == "splits"]
+    leaks = [each for each in found if each.message == f"player {player} is in both splits"]
+    assert str(leaks[0].rows[0]).endswith(changed.partition("/")[2])
+    assert [place.file.split("/")[1].split("-")[0] for place in leaks[0].rows] == ["train", "test"]
+    assert leaks[0].where == ", ".join(map(str, leaks[0].rows))
+    assert all(place.sample_id for place in leaks[0].rows)
+    assert f"lacks player {player}, who has rows in this split" in [each.message for each in found]
 
 
 def test_a_player_of_two_tiers_is_found(labels: Path):
